@@ -1,0 +1,185 @@
+"""Element-wise non-linearities, and the softmax that turns scores into probabilities."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.autocasting import raised
+from minimodels.functional.transforms import apply, plain_autograd
+from minimodels.tap import tap
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Keep what is positive: y = max(0, x), with the derivative 0 at x = 0.
+
+    Args:
+        input: any tensor of real numbers.
+        inplace: write the result over the input.
+
+    Shape:
+        - input: [*]
+        - Output: [*]
+
+    Cost: one comparison an element.
+
+    References: Fukushima 1969, doi:10.1109/TSSC.1969.300225; Nair & Hinton 2010 (in deep networks).
+
+    See: `minimodels.nn.ReLU`; tests/functional/test_activations.py.
+
+    Example:
+        >>> relu(torch.tensor([-1.0, 0.0, 2.0]))
+        tensor([0., 0., 2.])
+    """
+    return torch.relu_(input) if inplace else torch.relu(input)
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """Turn scores into probabilities: y_i = exp(x_i − m) / Σ_j exp(x_j − m) with m = max_j x_j.
+
+    The largest score is subtracted because exp(88.8) overflows in float32, and a shift of all scores changes nothing.
+
+    Args:
+        input: the scores.
+        dim: the dimension over which the probabilities add up to 1; leaving it out is deprecated, as in PyTorch.
+        _stacklevel: which caller the deprecation warning points at.
+        dtype: cast the input to this before anything else.
+
+    Shape:
+        - input: [*]
+        - Output: [*]
+
+    Raises:
+        IndexError: there is no such dimension.
+        NotImplementedError: the numbers are integers or complex and no dtype is given.
+
+    Cost: one exponential and about four passes; backward ∂x = y·(∂y − Σ_j y_j·∂y_j), saving y alone.
+
+    References: Bridle 1990, doi:10.1007/978-3-642-76153-9_28.
+
+    See: `minimodels.nn.Softmax`; tests/functional/test_activations.py.
+
+    Example:
+        >>> softmax(torch.tensor([0.0, 0.0, 1000.0]), dim=0)
+        tensor([0., 0., 1.])
+    """
+    dim = _dimension("softmax", input, dim, _stacklevel)
+    scores = _scores("softmax", input, dtype)
+    if not plain_autograd() or scores.numel() == 0:
+        return tap("softmax.weights", _softmax(scores, dim))
+    return tap("softmax.weights", apply(_Softmax, scores, dim))
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Take the logarithm of the softmax without forming it: y_i = x_i − m − log Σ_j exp(x_j − m), m = max_j x_j.
+
+    Args:
+        input: the scores.
+        dim: the dimension over which the probabilities add up to 1; leaving it out is deprecated, as in PyTorch.
+        _stacklevel: which caller the deprecation warning points at.
+        dtype: cast the input to this before anything else.
+
+    Shape:
+        - input: [*]
+        - Output: [*]
+
+    Raises:
+        IndexError: there is no such dimension.
+        NotImplementedError: the numbers are integers or complex and no dtype is given.
+
+    Cost: one exponential an element, one logarithm a slice; backward ∂x = ∂y − exp(y)·Σ_j ∂y_j, saving y alone.
+
+    See: `minimodels.nn.LogSoftmax`; tests/functional/test_activations.py.
+
+    Example:
+        >>> log_softmax(torch.tensor([0.0, -1000.0]), dim=0)  # log(softmax(x)) would give -inf
+        tensor([    0., -1000.])
+    """
+    dim = _dimension("log_softmax", input, dim, _stacklevel)
+    scores = _scores("log_softmax", input, dtype)
+    if not plain_autograd() or scores.numel() == 0:
+        return _log_softmax(scores, dim)
+    return apply(_LogSoftmax, scores, dim)
+
+
+def _softmax(x: Tensor, dim: int) -> Tensor:
+    if x.numel() == 0:  # amax of nothing is an error, softmax of nothing is nothing
+        return x.exp()
+    wide = x.to(_accumulator(x.dtype))
+    e = (wide - wide.detach().amax(dim, keepdim=True)).exp()  # the maximum is a constant: its derivative cancels
+    return (e / e.sum(dim, keepdim=True)).to(x.dtype)
+
+
+def _log_softmax(x: Tensor, dim: int) -> Tensor:
+    if x.numel() == 0:
+        return x.exp()
+    wide = x.to(_accumulator(x.dtype))
+    shifted = wide - wide.detach().amax(dim, keepdim=True)
+    return (shifted - shifted.exp().sum(dim, keepdim=True).log()).to(x.dtype)
+
+
+class _Softmax(torch.autograd.Function):
+    """The softmax with its derivative, which needs the output alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        y = _softmax(x, dim)
+        ctx.save_for_backward(y)
+        ctx.dim = dim
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        wide = y.to(_accumulator(y.dtype))
+        share = wide * gradient
+        return (share - wide * share.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+
+
+class _LogSoftmax(torch.autograd.Function):
+    """The log-softmax with its derivative, which needs the output alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        y = _log_softmax(x, dim)
+        ctx.save_for_backward(y)
+        ctx.dim = dim
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        wide = gradient.to(_accumulator(y.dtype))
+        return (wide - y.to(wide.dtype).exp() * wide.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+
+
+def _accumulator(dtype: torch.dtype) -> torch.dtype:
+    """Sums of 16-bit numbers are formed in float32."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+def _scores(name: str, input: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Cast as asked, or as autocast does on the devices where it counts softmax among the float32 operations."""
+    if dtype is not None:
+        return input.to(dtype).contiguous()
+    if not input.is_floating_point():
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; give dtype= a floating-point type')
+    return (input if input.device.type == "cpu" else raised(input, input)).contiguous()
+
+
+def _dimension(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+    """Check the dimension; guess it, with a warning, as PyTorch did before it asked for one."""
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name} has been deprecated. "
+            "Change the call to include dim=X as an argument.",
+            stacklevel=stacklevel,
+        )
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    low, high = -max(input.ndim, 1), max(input.ndim, 1) - 1
+    if not low <= dim <= high:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
+    return dim

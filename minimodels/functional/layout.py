@@ -1,0 +1,35 @@
+"""Memory layouts: an operation on images hands on the layout that it was given."""
+
+import torch
+from torch import Tensor
+
+
+def image_layout(*tensors: Tensor) -> torch.memory_format:
+    """Name the layout for the output of an operation on images: channels-last if an operand is laid out so.
+
+    A tensor counts as channels-last by its strides, so that an image of one channel, whose numbers lie the same way
+    in both layouts, keeps the one that it was made with.
+
+    Args:
+        tensors: the operands; those without four dimensions do not count.
+
+    Returns:
+        torch.channels_last or torch.contiguous_format.
+
+    Example:
+        >>> image_layout(torch.zeros(1, 3, 2, 2).contiguous(memory_format=torch.channels_last))
+        torch.channels_last
+    """
+    return torch.channels_last if any(map(_channels_last, tensors)) else torch.contiguous_format
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Follow the strides from the fastest dimension to the slowest: channels, columns, rows, images."""
+    if x.ndim != 4 or x.stride(1) == 0 or 0 in x.shape:
+        return False
+    least = 0
+    for dim in (1, 3, 2, 0):
+        if x.stride(dim) < least or (dim == 0 and least == x.stride(1)):  # at the last, all else is of size one
+            return False
+        least = x.stride(dim) * max(x.shape[dim], 1)
+    return True

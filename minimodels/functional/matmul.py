@@ -1,0 +1,120 @@
+"""The matrix product underneath: a·bᵀ + bias, on the fastest library that this machine has for it.
+
+Everything in this package that multiplies matrices comes here. On AMD processors with AVX-512, PyTorch's
+float32 product goes through MKL, which runs its AVX2 path there and reaches about half of what oneDNN does
+(70 to 97 against 145 to 214 GFLOP/s a thread on an EPYC). PyTorch carries oneDNN's product under an internal
+name, without a derivative; this file looks whether it is there, adds the derivative, and otherwise uses
+`torch.mm`. The choice depends on the machine alone, never on a timing, so that two runs give the same bits.
+`python -m benchmarks linear` measures what it is worth.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.transforms import apply, plain_autograd
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply two matrices: y = a·bᵀ + bias, y[m, n] = Σ_k a[m, k]·b[n, k] + bias[n].
+
+    The derivatives are products of the same form, ∂a = g·b and ∂b = gᵀ·a, so the operation is closed
+    under differentiation: any order of derivative stays on the fast path.
+
+    Args:
+        a: the left factor; dense rows are fastest.
+        b: the right factor, one row an output; dense rows or an exact transpose are fastest.
+        bias: added to each row; None for nothing.
+
+    Shape:
+        - a: [M, K]; b: [N, K]; bias: [N]
+        - Output: [M, N]
+
+    Raises:
+        RuntimeError: the inner sizes or the dtypes differ.
+
+    Cost: M·N·K multiply-adds; no memory beyond the result.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> product(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]]), torch.tensor([0.5, 0.0]))
+        tensor([[11.5000, 17.0000]])
+    """
+    if _onednn_serves(a, b, bias):
+        return apply(_Product, a, b, bias) if torch.is_grad_enabled() else _onednn(a, b, bias)
+    return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
+
+
+def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
+    """Say whether oneDNN's product takes these operands and is the faster one for them."""
+    operands = (a, b) if bias is None else (a, b, bias)
+    return (
+        all(type(t) in _PLAIN and t.dtype is torch.float32 and t.device.type == "cpu" for t in operands)
+        and a.ndim == b.ndim == 2
+        and a.shape[1] == b.shape[1]
+        and (bias is None or bias.shape == b.shape[:1])
+        and a.shape[0] > 1  # a single row is a matrix-vector product, at which `mm` is three times faster
+        and a.numel() * b.numel() > 0
+        and not torch.compiler.is_compiling()
+        and plain_autograd()
+        and not torch.is_autocast_enabled("cpu")
+        and onednn_is_faster()
+    )
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)  # a subclass (meta, fake, wrapped) wants PyTorch's own dispatch
+
+
+@functools.cache
+def onednn_is_faster() -> bool:
+    """Say whether this machine's float32 products are faster through oneDNN than through MKL.
+
+    True on AMD processors with AVX-512 whose PyTorch carries both libraries. A fact about the machine,
+    read once from /proc/cpuinfo; elsewhere (Intel, Arm, macOS) `torch.mm` is level or better.
+
+    Returns:
+        whether `product` takes the oneDNN path for float32 on the CPU.
+
+    Example:
+        >>> onednn_is_faster() in (True, False)
+        True
+    """
+    carried = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    cpuinfo = Path("/proc/cpuinfo")
+    return (
+        carried
+        and torch.backends.mkl.is_available()
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and cpuinfo.exists()
+        and "AuthenticAMD" in cpuinfo.read_text(errors="replace")
+    )
+
+
+def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    """Call oneDNN with operands in the two layouts that it is fast in; others meet a slow reference path."""
+    a = a.contiguous()
+    b = b if b.is_contiguous() or b.t().is_contiguous() else b.contiguous()
+    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], ""))
+
+
+class _Product(torch.autograd.Function):
+    """a·bᵀ + bias through oneDNN, with its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(a, b)
+        return _onednn(a, b, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        a, b = ctx.saved_tensors
+        wanted_a, wanted_b, wanted_bias = ctx.needs_input_grad
+        return (
+            product(gradient, b.t()) if wanted_a else None,
+            product(gradient.t(), a.t()) if wanted_b else None,
+            gradient.sum(0) if wanted_bias else None,
+        )

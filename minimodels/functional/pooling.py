@@ -1,0 +1,157 @@
+"""Pooling over windows: each output is the largest element that its window covers."""
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.layout import image_layout
+from minimodels.functional.padding import pad
+from minimodels.shapes import ntuple, pool_count, reach
+from minimodels.tap import tap
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Take the largest element of each window: y[n, c, p, q] = max_{i, j} x[n, c, s·p + d·i, s·q + d·j].
+
+    x is padded with −∞, so that padding never wins. Among equals the first in reading order wins, and it alone
+    receives the gradient; a NaN wins over everything. Hence pooling is an argmax, found without a derivative, and a
+    gather, whose derivative of any order is autograd's.
+
+    Args:
+        input: one image or a batch.
+        kernel_size: the window; one number, or one for height and one for width.
+        stride: step from one window to the next; None is the window's size.
+        padding: −∞ on either side, at most half the window's reach.
+        dilation: spacing between the elements of a window.
+        ceil_mode: round the output size up; the last window may then hang over the edge.
+        return_indices: give the winners' places too, as i·W + j within each image.
+
+    Shape:
+        - input: [N, C, H, W] or [C, H, W]
+        - Output: [N, C, P, Q] or [C, P, Q], P = ⌊(H + 2·padding − d·(kH − 1) − 1) / s⌋ + 1 (⌈⌉ with ceil_mode)
+        - indices: as the output, int64
+
+    Raises:
+        RuntimeError: shapes or numbers do not fit together; the message says which.
+        NotImplementedError: the numbers have no order (complex, bool).
+
+    Cost: kH·kW comparisons an output; the winners' places (int64) are kept for the backward pass.
+
+    References: Weng, Ahuja & Huang 1992 (the cresceptron), doi:10.1109/IJCNN.1992.287150.
+
+    See: `minimodels.nn.MaxPool2d`; tests/functional/test_pooling.py.
+
+    Example:
+        >>> x = torch.tensor([[[1.0, 5.0, 2.0, 0.0], [4.0, 3.0, 1.0, 7.0]]])
+        >>> max_pool2d(x, 2, return_indices=True)
+        (tensor([[[5., 7.]]]), tensor([[[1, 7]]]))
+    """
+    kernel = _pair("kernel_size", kernel_size)
+    steps = kernel if stride is None else _pair("stride", stride)
+    margins, spacing = _pair("padding", padding), _pair("dilation", dilation)
+    counts = _checked_counts(input, kernel, steps, margins, spacing, ceil_mode)
+    with torch.no_grad():
+        winners = _argmax(input, kernel, steps, margins, spacing, counts)  # [N, C, P, Q], places in the image
+    winners = tap("pooling.winners", winners.contiguous(memory_format=image_layout(input)))
+    output = input.flatten(-2).gather(-1, winners.flatten(-2)).unflatten(-1, counts)
+    output = output.contiguous(memory_format=image_layout(input))
+    return (output, winners) if return_indices else output
+
+
+def _argmax(
+    x: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    counts: tuple[int, ...],
+) -> Tensor:
+    """Find each window's winner: go through the window's elements in reading order, keep the best so far."""
+    height, width = x.shape[-2:]
+    places = torch.arange(height * width, device=x.device).view(height, width)
+    lowest = -torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+    after = [
+        max(0, (count - 1) * s + reach(k, d) - size - p)  # ceil_mode's last window reads beyond the padding
+        for count, s, k, d, size, p in zip(counts, stride, kernel, dilation, (height, width), padding, strict=True)
+    ]
+    margins = (padding[1], after[1], padding[0], after[0])
+    if any(margins):
+        x, places = pad(x, margins, value=lowest), pad(places, margins, value=-1)  # −1: a place outside of the image
+    candidates = (
+        _element((i, j), x, places, stride, dilation, counts) for i in range(kernel[0]) for j in range(kernel[1])
+    )
+    best, winners = next(candidates)
+    for value, place in candidates:
+        wins = (value > best) | (value != value) | (winners < 0)  # padding leads only until a real element comes
+        best, winners = torch.where(wins, value, best), torch.where(wins, place, winners)
+    return winners
+
+
+def _element(
+    element: tuple[int, int],
+    x: Tensor,
+    places: Tensor,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    counts: tuple[int, ...],
+) -> tuple[Tensor, Tensor]:
+    """Read one element of every window: its value, and its place in the image."""
+    steps = zip(element, dilation, counts, stride, strict=True)
+    rows, columns = (slice(e * d, e * d + reach(count, s), s) for e, d, count, s in steps)
+    return x[..., rows, columns], places[rows, columns].expand(*x.shape[:-2], *counts)
+
+
+def _pair(name: str, value: int | tuple[int, ...]) -> tuple[int, int]:
+    values = ntuple(value, 2)
+    values = values * 2 if len(values) == 1 else values
+    if len(values) != 2:
+        raise RuntimeError(f"max_pool2d: {name} must either be a single int, or a tuple of two ints")
+    return values[0], values[1]
+
+
+def _checked_counts(
+    input: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool,
+) -> tuple[int, int]:
+    """Check everything, in the words that PyTorch's users know, and count the windows down and across."""
+    if input.ndim not in (3, 4):
+        raise RuntimeError(f"non-empty 3D or 4D (batch mode) tensor expected for input, but got {list(input.shape)}")
+    if input.is_complex() or input.dtype is torch.bool:
+        raise NotImplementedError(f'"max_pool2d" not implemented for {input.dtype}')
+    if 0 in input.shape[-3:]:
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got: {list(input.shape)}"
+        )
+    for name, values in (("kernel size", kernel), ("stride", stride), ("dilation", dilation)):
+        if min(values) <= 0:
+            raise RuntimeError(f"max_pool2d: {name} should be greater than zero, but got {list(values)}")
+    for p, k, d in zip(padding, kernel, dilation, strict=True):
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > reach(k, d) // 2:
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, "
+                f"but got pad={p}, kernel_size={k} and dilation={d}"
+            )
+    rows, columns = (
+        pool_count(size, p, k, d, s, ceil_mode)
+        for size, p, k, d, s in zip(input.shape[-2:], padding, kernel, dilation, stride, strict=True)
+    )
+    if rows < 1 or columns < 1:
+        raise RuntimeError(
+            f"Given input size: {tuple(input.shape[-3:])}. "
+            f"Calculated output size: {(input.shape[-3], rows, columns)}. Output size is too small"
+        )
+    return rows, columns

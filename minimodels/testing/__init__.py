@@ -1,0 +1,47 @@
+"""The oracle that proves this library, for your own layers too: strategies, laws, and equivalence to a reference.
+
+cases         valid constructor arguments and inputs for each family of layers, drawn by hypothesis
+equivalence   assert_equivalent: outputs, gradients, second derivatives and buffers of two modules or functions
+laws          assert_commutes, assert_invariant, assert_linear: what must hold whatever the numbers
+
+Needs hypothesis, which comes with the `dev` extra.
+
+Example:
+    >>> import torch
+    >>> from minimodels import nn
+    >>> assert_equivalent(nn.Linear(3, 2), torch.nn.Linear(3, 2), torch.randn(4, 3))
+"""
+
+from minimodels.testing.cases import (
+    Case,
+    conv_cases,
+    cross_entropy_cases,
+    dropout_cases,
+    elementwise_cases,
+    flatten_cases,
+    linear_cases,
+    pool_cases,
+    softmax_cases,
+    tensors,
+)
+from minimodels.testing.equivalence import assert_equivalent, assert_same, derivatives
+from minimodels.testing.laws import assert_commutes, assert_invariant, assert_linear
+
+__all__ = [
+    "Case",
+    "assert_commutes",
+    "assert_equivalent",
+    "assert_invariant",
+    "assert_linear",
+    "assert_same",
+    "conv_cases",
+    "cross_entropy_cases",
+    "derivatives",
+    "dropout_cases",
+    "elementwise_cases",
+    "flatten_cases",
+    "linear_cases",
+    "pool_cases",
+    "softmax_cases",
+    "tensors",
+]
