@@ -30,15 +30,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
     Raises:
         RuntimeError: an odd number of sizes, more sizes than dimensions, or more elements wanted than there are.
-        NotImplementedError: the mode is not one of the four.
+        NotImplementedError: the mode is not one of the four, or one other than constant is given sizes for other
+            dimensions than all but the channels and the batch.
 
     Cost: one copy of the output.
 
     See: tests/functional/test_padding.py.
 
     Example:
-        >>> pad(torch.tensor([1, 2, 3]), (2, 1)), pad(torch.tensor([1, 2, 3]), (2, 1), "reflect")
-        (tensor([0, 0, 1, 2, 3, 0]), tensor([3, 2, 1, 2, 3, 2]))
+        >>> pad(torch.tensor([[1, 2, 3]]), (2, 1)), pad(torch.tensor([[1, 2, 3]]), (2, 1), "reflect")
+        (tensor([[0, 0, 1, 2, 3, 0]]), tensor([[3, 2, 1, 2, 3, 2]]))
     """
     if len(pad) % 2:
         raise RuntimeError(f"pad needs a (before, after) pair a dimension, but got {len(pad)} sizes")
@@ -49,7 +50,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode not in _SOURCES:
         raise NotImplementedError(f"padding mode must be constant, reflect, replicate or circular, but got {mode!r}")
     if value is not None and value != 0:
-        raise ValueError(f"padding mode {mode!r} takes no value, but got {value}")
+        raise RuntimeError(f"padding mode {mode!r} takes no value, but got {value}")
+    if len(pad) // 2 not in (input.ndim - 2, input.ndim - 1):
+        raise NotImplementedError(
+            f"padding mode {mode!r} pads all dimensions but the channels and the batch, "
+            f"but got {len(pad)} sizes for an input of {input.ndim} dimensions"
+        )
     padded = input
     for step, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim = input.ndim - 1 - step

@@ -233,7 +233,7 @@ def _window_view(x: Tensor, windows: Windows, counts: tuple[int, ...]) -> Tensor
 
 def _kernels(w: Tensor, groups: int) -> Tensor:
     """Lay each kernel out as a row in the order of the windows' rows: kernel elements, then channels."""
-    return w.movedim(1, -1).reshape(groups, w.shape[0] // groups, -1)  # [G, O/G, kernel·C/G]
+    return w.movedim(1, -1).reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))  # [G, O/G, kernel·C/G]
 
 
 def _grouped_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,0 +1,70 @@
+"""The product underneath: the same numbers from either library, and derivatives of any order."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimodels.functional import matmul
+from minimodels.functional.matmul import product
+from minimodels.testing import assert_equivalent, assert_linear, tensors
+
+sizes = st.integers(0, 9)
+
+
+def written_out(a, b, bias=None):
+    return torch.einsum("mk,nk->mn", a, b) + (0 if bias is None else bias)
+
+
+@given(m=sizes, n=sizes, k=sizes, biased=st.booleans(), data=st.data())
+def test_is_the_product_with_two_derivatives(m, n, k, biased, data):
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
+        operands = [data.draw(tensors(shape)).to(dtype) for shape in ((m, k), (n, k), *([(n,)] if biased else []))]
+        assert_equivalent(product, written_out, *operands, rtol=tolerance, atol=tolerance)
+
+
+needs_onednn = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of PyTorch carries no oneDNN product"
+)
+
+
+@needs_onednn
+@given(m=st.integers(2, 9), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
+def test_onednn_gives_the_same_whatever_this_machine_prefers(m, n, k, biased, data):
+    operands = [data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else []))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: True)
+        assert matmul._onednn_serves(*operands, *([None] if not biased else []))
+        assert_equivalent(product, written_out, *operands, rtol=1e-4, atol=1e-4)
+
+
+@needs_onednn
+def test_onednn_is_left_alone_where_it_does_not_serve(monkeypatch):
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
+    a, b = torch.randn(4, 3), torch.randn(5, 3)
+    assert matmul._onednn_serves(a, b, None)
+    assert not matmul._onednn_serves(a.double(), b.double(), None)
+    assert not matmul._onednn_serves(a[:1], b, None)  # one row: a matrix-vector product
+    assert not matmul._onednn_serves(a.to("meta"), b.to("meta"), None)
+    assert not matmul._onednn_serves(a[:, :0], b[:, :0], None)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not matmul._onednn_serves(a, b, None)
+        assert product(a, b).dtype is torch.bfloat16
+
+
+def test_the_choice_is_a_fact_about_the_machine():
+    assert matmul.onednn_is_faster() is matmul.onednn_is_faster()
+
+
+@given(data=st.data())
+def test_is_linear_in_either_factor(data):
+    x, y, b = (data.draw(tensors((4, 3))) for _ in range(3))
+    assert_linear(lambda a: product(a, b), x, y)
+    assert_linear(lambda a: product(b, a), x, y)
+
+
+def test_sizes_and_types_that_do_not_fit_are_refused():
+    with pytest.raises(RuntimeError):
+        product(torch.ones(2, 3), torch.ones(2, 4))
+    with pytest.raises(RuntimeError):
+        product(torch.ones(2, 3), torch.ones(2, 3).double())
