@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.autocasting import raised
+from minimodels.functional.precision import accumulator, raised
 from minimodels.functional.transforms import apply, plain_autograd
 from minimodels.tap import tap
 
@@ -108,7 +108,7 @@ def log_softmax(
 def _softmax(x: Tensor, dim: int) -> Tensor:
     if x.numel() == 0:  # amax of nothing is an error, softmax of nothing is nothing
         return x.exp()
-    wide = x.to(_accumulator(x.dtype))
+    wide = x.to(accumulator(x.dtype))
     e = (wide - wide.detach().amax(dim, keepdim=True)).exp()  # the maximum is a constant: its derivative cancels
     return (e / e.sum(dim, keepdim=True)).to(x.dtype)
 
@@ -116,7 +116,7 @@ def _softmax(x: Tensor, dim: int) -> Tensor:
 def _log_softmax(x: Tensor, dim: int) -> Tensor:
     if x.numel() == 0:
         return x.exp()
-    wide = x.to(_accumulator(x.dtype))
+    wide = x.to(accumulator(x.dtype))
     shifted = wide - wide.detach().amax(dim, keepdim=True)
     return (shifted - shifted.exp().sum(dim, keepdim=True).log()).to(x.dtype)
 
@@ -134,7 +134,7 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        wide = y.to(_accumulator(y.dtype))
+        wide = y.to(accumulator(y.dtype))
         share = wide * gradient
         return (share - wide * share.sum(ctx.dim, keepdim=True)).to(y.dtype), None
 
@@ -152,13 +152,8 @@ class _LogSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        wide = gradient.to(_accumulator(y.dtype))
+        wide = gradient.to(accumulator(y.dtype))
         return (wide - y.to(wide.dtype).exp() * wide.sum(ctx.dim, keepdim=True)).to(y.dtype), None
-
-
-def _accumulator(dtype: torch.dtype) -> torch.dtype:
-    """Sums of 16-bit numbers are formed in float32."""
-    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 def _scores(name: str, input: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.activations import log_softmax
-from minimodels.functional.autocasting import raised
+from minimodels.functional.precision import raised
 from minimodels.tap import tap
 
 

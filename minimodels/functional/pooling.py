@@ -1,12 +1,15 @@
 """Pooling over windows: each output is the largest element that its window covers."""
 
+import functools
+
 import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
 from minimodels.functional.padding import pad
-from minimodels.shapes import ntuple, pool_count, reach
-from minimodels.tap import tap
+from minimodels.functional.transforms import plain_autograd
+from minimodels.shapes import Windows, ntuple, pool_count, reach
+from minimodels.tap import listened, tap
 
 
 def max_pool2d(
@@ -42,7 +45,8 @@ def max_pool2d(
         RuntimeError: shapes or numbers do not fit together; the message says which.
         NotImplementedError: the numbers have no order (complex, bool).
 
-    Cost: kH·kW comparisons an output; the winners' places (int64) are kept for the backward pass.
+    Cost: kH·kW comparisons an output; with a derivative, about four times that, and the winners' places (int64) are
+        kept for it.
 
     References: Weng, Ahuja & Huang 1992 (the cresceptron), doi:10.1109/IJCNN.1992.287150.
 
@@ -57,55 +61,72 @@ def max_pool2d(
     steps = kernel if stride is None else _pair("stride", stride)
     margins, spacing = _pair("padding", padding), _pair("dilation", dilation)
     counts = _checked_counts(input, kernel, steps, margins, spacing, ceil_mode)
+    after = (
+        max(0, (count - 1) * s + reach(k, d) - size - p)  # ceil_mode's last window reads beyond the padding
+        for count, s, k, d, size, p in zip(counts, steps, kernel, spacing, input.shape[-2:], margins, strict=True)
+    )
+    windows = Windows(kernel, steps, tuple(zip(margins, after, strict=True)), spacing, groups=1)
+    differentiated = input.requires_grad and torch.is_grad_enabled()
+    if not (differentiated or return_indices or listened()) and plain_autograd():
+        return _largest(input, windows, counts).contiguous(memory_format=image_layout(input))
     with torch.no_grad():
-        winners = _argmax(input, kernel, steps, margins, spacing, counts)  # [N, C, P, Q], places in the image
+        winners = _winners(input, windows, counts)  # [N, C, P, Q], places in the image
     winners = tap("pooling.winners", winners.contiguous(memory_format=image_layout(input)))
     output = input.flatten(-2).gather(-1, winners.flatten(-2)).unflatten(-1, counts)
     output = output.contiguous(memory_format=image_layout(input))
     return (output, winners) if return_indices else output
 
 
-def _argmax(
-    x: Tensor,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[int, ...],
-    dilation: tuple[int, ...],
-    counts: tuple[int, ...],
-) -> Tensor:
-    """Find each window's winner: go through the window's elements in reading order, keep the best so far."""
-    height, width = x.shape[-2:]
-    places = torch.arange(height * width, device=x.device).view(height, width)
-    lowest = -torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
-    after = [
-        max(0, (count - 1) * s + reach(k, d) - size - p)  # ceil_mode's last window reads beyond the padding
-        for count, s, k, d, size, p in zip(counts, stride, kernel, dilation, (height, width), padding, strict=True)
-    ]
-    margins = (padding[1], after[1], padding[0], after[0])
-    if any(margins):
-        x, places = pad(x, margins, value=lowest), pad(places, margins, value=-1)  # −1: a place outside of the image
-    candidates = (
-        _element((i, j), x, places, stride, dilation, counts) for i in range(kernel[0]) for j in range(kernel[1])
+def _largest(x: Tensor, windows: Windows, counts: tuple[int, int]) -> Tensor:
+    """Take the maximum alone, where nobody asks who it was."""
+    return functools.reduce(torch.maximum, _elements(x, windows, counts))
+
+
+def _winners(x: Tensor, windows: Windows, counts: tuple[int, int]) -> Tensor:
+    """Find each window's winner: go through its elements in reading order and note the last that beat all before it.
+
+    Elements are numbered in that order, so the last to take the lead is the largest number that did: a maximum over
+    small integers, which costs less than writing places under a mask.
+    """
+    best, *others = _elements(x, windows, counts)
+    small = torch.uint8 if len(others) < 256 else torch.int32
+    winner = _first_inside(x, windows, counts).to(small).expand(best.shape)  # padding never leads
+    for number, value in enumerate(others, start=1):
+        leads = (value > best) | (value != value)  # NaN beats everything, also an earlier NaN
+        winner = torch.maximum(winner, leads * torch.tensor(number, dtype=small, device=x.device))
+        best = torch.maximum(best, value)
+    return _places(winner, x.shape[-1], windows, counts)
+
+
+def _elements(x: Tensor, windows: Windows, counts: tuple[int, int]) -> list[Tensor]:
+    """List every window's first element, every window's second, and so on: each a strided view of the padded input."""
+    if any(map(any, windows.pads)):
+        lowest = -torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+        x = pad(x, [size for pads in reversed(windows.pads) for size in pads], value=lowest)
+    reads = (windows.met_by(element, counts) for element in windows.elements())
+    return [x[..., rows, columns] for rows, columns in reads]
+
+
+def _first_inside(x: Tensor, windows: Windows, counts: tuple[int, int]) -> Tensor:
+    """Number the first element of each window that lies inside of the image: the winner until somebody beats it."""
+    rows, columns = (
+        (before - stride * torch.arange(count, device=x.device)).clamp(min=0).add(dilation - 1) // dilation
+        for (before, _), stride, dilation, count in zip(
+            windows.pads, windows.stride, windows.dilation, counts, strict=True
+        )
     )
-    best, winners = next(candidates)
-    for value, place in candidates:
-        wins = (value > best) | (value != value) | (winners < 0)  # padding leads only until a real element comes
-        best, winners = torch.where(wins, value, best), torch.where(wins, place, winners)
-    return winners
+    return rows[:, None] * windows.kernel[1] + columns  # [P, Q]
 
 
-def _element(
-    element: tuple[int, int],
-    x: Tensor,
-    places: Tensor,
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-    counts: tuple[int, ...],
-) -> tuple[Tensor, Tensor]:
-    """Read one element of every window: its value, and its place in the image."""
-    steps = zip(element, dilation, counts, stride, strict=True)
-    rows, columns = (slice(e * d, e * d + reach(count, s), s) for e, d, count, s in steps)
-    return x[..., rows, columns], places[rows, columns].expand(*x.shape[:-2], *counts)
+def _places(winner: Tensor, width: int, windows: Windows, counts: tuple[int, int]) -> Tensor:
+    """Translate a window's winner, numbered within the window, into its place in the image, i·W + j."""
+    (top, _), (left, _) = windows.pads
+    down, across = windows.dilation
+    offsets = torch.tensor([i * down * width + j * across for i, j in windows.elements()], device=winner.device)
+    rows = torch.arange(counts[0], device=winner.device) * windows.stride[0] - top
+    columns = torch.arange(counts[1], device=winner.device) * windows.stride[1] - left
+    corners = rows[:, None] * width + columns  # [P, Q], where each window begins; negative in the padding
+    return offsets.index_select(0, winner.flatten().to(torch.int32)).view(winner.shape) + corners
 
 
 def _pair(name: str, value: int | tuple[int, ...]) -> tuple[int, int]:

@@ -144,7 +144,7 @@ class Conv2d(ConvNd):
         ValueError: groups do not divide the channels, or padding or its mode is not one of those named.
         RuntimeError: the input does not fit; see `minimodels.functional.conv2d`.
 
-    Cost: N·O·(C/groups)·kH·kW·P·Q multiply-adds forward, twice that backward; beyond input and output, 4 MiB of
+    Cost: N·O·(C/groups)·kH·kW·P·Q multiply-adds forward, twice that backward; beyond input and output, 2 MiB of
         windows at a time (or one sample's, if more) and a channels-last copy of the input.
 
     References: LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541; Dumoulin & Visin 2016, arXiv:1603.07285 (sizes).

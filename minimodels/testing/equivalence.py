@@ -49,7 +49,7 @@ def assert_equivalent(
     assert mine.keys() == theirs.keys(), f"ours gives {list(mine)}, the reference {list(theirs)}"
     for name in theirs:
         assert_same(mine[name], theirs[name], name, rtol, atol)
-        if name.startswith("output") and all(map(_plainly_laid_out, inputs)):
+        if name.startswith("output") and theirs[name].numel() and all(map(_plainly_laid_out, inputs)):
             layouts = _layout(mine[name]), _layout(theirs[name])
             assert layouts[0] == layouts[1], f"{name}: (contiguous, channels-last) is {layouts[0]}, not {layouts[1]}"
 

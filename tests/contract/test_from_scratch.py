@@ -28,13 +28,14 @@ TORCH = pathlib.Path(torch.__file__).parent
 ALGEBRA = {
     name
     for line in (
-        "making    arange clone contiguous copy_ detach empty_like new_empty new_full new_tensor new_zeros to",
+        "making    arange empty empty_like tensor",
+        "copying   clone contiguous copy_ detach new_empty new_full new_tensor new_zeros to",
         "views     as_strided expand flatten movedim reshape squeeze t transpose unbind unflatten unsqueeze view",
         "views     view_as",
         "reading   __getitem__ __setitem__ flip gather index_select",
-        "elements  abs add clamp div div_ eq exp gt log lt mul mul_ ne neg relu relu_ rsub sub where",
+        "elements  maximum __and__ abs add clamp div div_ eq exp gt log lt mul mul_ ne neg relu relu_ rsub sub where",
         "operators __add__ __eq__ __gt__ __iadd__ __lt__ __matmul__ __mod__ __mul__ __ne__ __neg__ __or__ __radd__",
-        "operators __rmul__ __rsub__ __sub__ __truediv__",
+        "operators __floordiv__ __rmul__ __rsub__ __sub__ __truediv__",
         "reducing  amax sum",
         "products  addmm bmm einsum mm",
         "chance    bernoulli_ uniform_",

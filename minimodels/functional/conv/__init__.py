@@ -9,9 +9,9 @@ Both are public and tested against each other and against torch.nn.functional.
 import torch
 from torch import Tensor
 
-from minimodels.functional.autocasting import lowered
 from minimodels.functional.conv import definition, im2col
 from minimodels.functional.layout import image_layout
+from minimodels.functional.precision import accumulator, lowered
 from minimodels.functional.transforms import plain_autograd
 from minimodels.shapes import Windows, ntuple, same_pads
 from minimodels.tap import tap
@@ -50,6 +50,8 @@ def conv2d(
         - input: [N, C, H, W] or [C, H, W]; weight: [O, C/groups, kH, kW]; bias: [O]
         - Output: [N, O, P, Q] or [O, P, Q], P = ⌊(H + 2·padding − d·(kH − 1) − 1) / s⌋ + 1, Q likewise
 
+    Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels.
+
     Raises:
         RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.
 
@@ -74,9 +76,13 @@ def conv2d(
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = _windows(2, weight, stride, padding, dilation, groups)
     _check(input, weight, bias, windows)
-    algorithm = im2col if _product_pays(input, weight, windows) else definition
-    output = tap("convolution.output", algorithm.convolve(input, weight, bias, windows))
-    return output.contiguous(memory_format=image_layout(input, weight))
+    if _product_pays(input, weight, windows):
+        output = im2col.convolve(input, weight, bias, windows)
+    else:  # a sum over kernel elements: form that of 16-bit numbers in float32, as a product does
+        wide = accumulator(input.dtype)
+        wide_bias = None if bias is None else bias.to(wide)
+        output = definition.convolve(input.to(wide), weight.to(wide), wide_bias, windows).to(input.dtype)
+    return tap("convolution.output", output.contiguous(memory_format=image_layout(input, weight)))
 
 
 def _product_pays(input: Tensor, weight: Tensor, windows: Windows) -> bool:

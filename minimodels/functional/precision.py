@@ -1,4 +1,4 @@
-"""What `torch.autocast` does to an operation, for operations that are not PyTorch's own.
+"""In which precision an operation runs: what it adds up in, and what `torch.autocast` makes of it.
 
 Autocast keeps two lists: matrix products run in the low precision that the context names, losses and
 the like run in float32. Our operations ask here to be treated as their namesakes are.
@@ -10,6 +10,19 @@ import torch
 from torch import Tensor
 
 Operand = TypeVar("Operand", Tensor, Tensor | None)
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """Give the type in which sums of numbers of a type are formed: float32 for the 16-bit ones.
+
+    Args:
+        dtype: the numbers' type.
+
+    Example:
+        >>> accumulator(torch.bfloat16), accumulator(torch.float64)
+        (torch.float32, torch.float64)
+    """
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
 def lowered(reference: Tensor, operand: Operand) -> Operand:
