@@ -1,0 +1,13 @@
+"""Ours and torch's side by side: the same inputs and weights, compared before timed, alternating in one process.
+
+python -m benchmarks                      every family, with as many threads as torch takes
+python -m benchmarks conv --threads 1     one family
+python -m benchmarks --report             results/README.md anew from the stored results
+
+cases      what a case is, and how a layer becomes one
+conv       convolutions
+linear     dense layers
+optim      optimisers
+run        comparing, timing, and the record of a run
+report     tables from records
+"""

@@ -1,0 +1,112 @@
+"""The command line: `python -m benchmarks [family ...]`."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks import conv, linear, optim, report
+from benchmarks.cases import Setting
+from benchmarks.run import TOLERANCE, MismatchError, machine, measure, record
+from minimodels.errors import InputError
+
+FAMILIES = {"conv": conv.CASES, "linear": linear.CASES, "optim": optim.CASES}
+RESULTS = Path(__file__).parent / "results"
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCE}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags; the default stands in brackets."""
+    build = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time our layers and optimisers against torch's.",
+    )
+    build.add_argument("families", nargs="*", metavar="family", help=f"{', '.join(FAMILIES)}; all when none is named")
+    build.add_argument("--threads", type=int, help="threads of both sides; torch's own choice when not given")
+    build.add_argument("--repeats", type=int, default=20, help="least number of rounds for a case (%(default)s)")
+    build.add_argument("--min-time", type=float, default=1.0, help="least number of seconds for a case (%(default)s)")
+    build.add_argument("--dtype", choices=DTYPES, default="float32", help="of inputs and weights (%(default)s)")
+    build.add_argument("--device", default="cpu", help="cpu, cuda, mps (%(default)s)")
+    build.add_argument("--output", type=Path, help="folder of the results (benchmarks/results)")
+    build.add_argument("--tiny", action="store_true", help="shrink every case, only to see that it runs; saves nothing")
+    build.add_argument("--report", action="store_true", help="only write README.md from the results that are there")
+    return build
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the families that are named, print their tables and save their records.
+
+    Returns:
+        The exit status: 2 when the input is at fault, 1 when ours and torch's do not compute the same.
+    """
+    try:
+        _main(list(sys.argv[1:] if arguments is None else arguments))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except MismatchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _main(arguments: list[str]) -> None:
+    options = parser().parse_args(arguments)
+    families = _families(options.families)
+    setting = Setting(DTYPES[options.dtype], _device(options.device), options.tiny)
+    for flag in ("threads", "repeats"):
+        value = getattr(options, flag)
+        if value is not None and value < 1:
+            raise InputError(f"--{flag} {value}: give a number from 1 upwards.")
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    folder = options.output or RESULTS
+    if options.report:
+        report.write_readme(folder)
+        return
+    about = machine(setting.device, torch.get_num_threads())
+    for family in families:
+        print(
+            f"\n{family} on {about['slug']}, {options.dtype}, torch {torch.__version__}" + ", tiny sizes" * options.tiny
+        )
+        print(report.line(report.HEADER))
+        entries = []
+        for case in FAMILIES[family]:
+            entries.append(measure(case, setting, repeats=options.repeats, min_time=options.min_time))
+            print(report.line(report.row(entries[-1])), flush=True)
+        if options.output or not options.tiny:
+            print(report.save(record(family, setting, entries, _command(family, options)), folder))
+
+
+def _families(names: list[str]) -> list[str]:
+    for name in names:
+        if name not in FAMILIES:
+            nearest = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.0)[0]
+            raise InputError(f"{name}: no such family of benchmarks; did you mean {nearest}? ({', '.join(FAMILIES)})")
+    return names or list(FAMILIES)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: torch cannot use this device here; leave the flag out for cpu.") from error
+    return device
+
+
+def _command(family: str, options: argparse.Namespace) -> str:
+    """The line that repeats a family's run; where the results went is nobody else's concern."""
+    words = ["python -m benchmarks", family]
+    for flag in ("threads", "repeats", "min_time", "dtype", "device"):
+        value = getattr(options, flag)
+        if value != parser().get_default(flag):
+            words.append(f"--{flag.replace('_', '-')} {value}")
+    return " ".join(words + ["--tiny"] * options.tiny)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

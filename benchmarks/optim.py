@@ -1,0 +1,67 @@
+"""Optimisers: a step over the parameters of the digit CNN, and over those of GPT-2 with 124 million parameters."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.cases import Case, Outputs, Pair, Setting
+from minimodels import optim
+from minimodels.models import ConvNet
+
+Shape = tuple[int, ...]
+
+
+def convnet_shapes(*, tiny: bool) -> list[Shape]:
+    """The parameters of the digit CNN."""
+    shapes = [tuple(p.shape) for p in ConvNet().parameters()]
+    return shapes[:2] if tiny else shapes
+
+
+def gpt2_shapes(*, tiny: bool) -> list[Shape]:
+    """The parameters of GPT-2's smallest model."""
+    vocabulary, context, width, layers = (50, 8, 4, 1) if tiny else (50257, 1024, 768, 12)
+    attention = [(width, 3 * width), (3 * width,), (width, width), (width,)]
+    perceptron = [(width, 4 * width), (4 * width,), (4 * width, width), (width,)]
+    norm: list[Shape] = [(width,), (width,)]
+    block = [*norm, *attention, *norm, *perceptron]
+    return [(vocabulary, width), (context, width), *block * layers, *norm]
+
+
+def optimizer_case(
+    name: str, shapes: Callable[..., list[Shape]], cls: str, *, fused: bool = False, **settings: Any
+) -> Case:
+    """A case of one optimiser; gradients are the same at every step. `fused` concerns torch's side alone."""
+
+    def make(setting: Setting) -> Pair:
+        start = [0.02 * setting.noise(*shape) for shape in shapes(tiny=setting.tiny)]
+        gradients = [torch.randn_like(p) for p in start]
+        sides: dict[Callable[[], Any], list[torch.nn.Parameter]] = {}
+        for module, flags in ((optim, {}), (torch.optim, {"fused": True} if fused else {})):
+            params = [torch.nn.Parameter(p.clone()) for p in start]
+            for p, gradient in zip(params, gradients, strict=True):
+                p.grad = gradient
+            sides[getattr(module, cls)(params, **settings, **flags).step] = params
+        ours, reference = sides
+
+        def results(side: Callable[[], Any]) -> Outputs:
+            for _ in range(3):
+                side()
+            return [p.detach() - p0 for p, p0 in zip(sides[side], start, strict=True)]
+
+        return Pair(ours, reference, results)
+
+    return Case("optim", name, "step", make)
+
+
+# Rates so large that after three steps the change, which is compared, stands out from the rounding of the parameters.
+SGD = {"lr": 1e-2, "momentum": 0.9, "weight_decay": 5e-4}
+ADAMW = {"lr": 1e-2, "weight_decay": 0.1}
+CASES = [
+    optimizer_case("SGD, momentum, CNN", convnet_shapes, "SGD", **SGD),
+    optimizer_case("AdamW, CNN", convnet_shapes, "AdamW", **ADAMW),
+    optimizer_case("AdamW, CNN, torch fused", convnet_shapes, "AdamW", fused=True, **ADAMW),
+    optimizer_case("SGD, momentum, GPT-2", gpt2_shapes, "SGD", **SGD),
+    optimizer_case("AdamW, GPT-2", gpt2_shapes, "AdamW", **ADAMW),
+    optimizer_case("AdamW, GPT-2, torch fused", gpt2_shapes, "AdamW", fused=True, **ADAMW),
+]

@@ -1,0 +1,139 @@
+"""The benchmarks themselves: every case runs, differences are found before anything is timed, records are complete."""
+
+import json
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import __main__ as command
+from benchmarks import optim, report
+from benchmarks.cases import Case, Pair, Setting
+from benchmarks.run import MismatchError, machine, measure, record
+
+TINY = Setting(torch.float32, torch.device("cpu"), tiny=True)
+EVERY_CASE = [case for cases in command.FAMILIES.values() for case in cases]
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("case", EVERY_CASE, ids=lambda case: f"{case.family}: {case}")
+def test_every_case_runs_and_agrees(case: Case) -> None:
+    entry = measure(case, TINY, repeats=1, min_time=0)
+    assert (entry["name"], entry["mode"]) == (case.name, case.mode)
+    assert entry["error"] < 1e-5
+    assert entry["ours"]["median"] > 0
+    assert entry["ratio"] == pytest.approx(entry["reference"]["median"] / entry["ours"]["median"])
+
+
+def test_no_two_lines_of_a_table_are_called_the_same() -> None:
+    assert len({(case.family, str(case)) for case in EVERY_CASE}) == len(EVERY_CASE)
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x + 1e-3, lambda x: x.double(), lambda x: x[:1], lambda x: x * torch.nan])
+def test_what_differs_is_not_timed(wrong) -> None:
+    calls = []
+
+    def make(setting: Setting) -> Pair:
+        right = setting.noise(5)
+        outputs = {"ours": [right, wrong(right)], "reference": [right, right]}
+        ours, reference = (lambda: calls.append("ours")), (lambda: calls.append("reference"))
+        return Pair(ours, reference, lambda side: outputs["ours" if side is ours else "reference"])
+
+    with pytest.raises(MismatchError, match="made up: wrong, forward"):
+        measure(Case("made up", "wrong", "forward", make), TINY, repeats=1, min_time=0)
+    assert calls == []
+
+
+def test_an_optimizer_that_steps_too_far_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TooFar(torch.optim.SGD):
+        def __init__(self, params, lr, **settings) -> None:
+            super().__init__(params, 1.01 * lr, **settings)
+
+    monkeypatch.setattr(optim.optim, "SGD", TooFar)
+    with pytest.raises(MismatchError):
+        measure(optim.CASES[0], TINY, repeats=1, min_time=0)
+
+
+def test_the_sides_take_turns_and_change_their_order() -> None:
+    calls: list[str] = []
+    pair = Pair(lambda: calls.append("a"), lambda: calls.append("b"), lambda side: [torch.ones(1)])
+    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, repeats=4, min_time=0)
+    assert entry["rounds"] == 4
+    rounds = re.findall(r"a+|b+", "".join(calls))[-5:]
+    assert [side[0] for side in rounds] == ["b", "a", "b", "a", "b"]  # ..., ba, ab, ba, ab: neighbours of a kind join
+
+
+def test_min_time_holds_for_all_rounds_together() -> None:
+    pair = Pair(lambda: None, lambda: None, lambda side: [torch.ones(1)])
+    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, repeats=1, min_time=0.05)
+    assert entry["rounds"] > 1
+
+
+def test_a_run_stores_a_record_and_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--tiny", "--threads", "1", "--repeats", "2", "--min-time", "0", "--output", str(tmp_path)]
+    assert command.main(["linear", *flags]) == 0
+    assert command.main(["linear", *flags, "--dtype", "bfloat16"]) == 0
+    printed = capsys.readouterr().out
+    slug = machine(torch.device("cpu"), 1)["slug"]
+    stored = json.loads((tmp_path / slug / "linear.json").read_text())
+    assert stored["threads"] == 1
+    assert stored["command"] == "python -m benchmarks linear --threads 1 --repeats 2 --min-time 0.0 --tiny"
+    assert stored["versions"]["torch"] == torch.__version__
+    assert [entry["name"] for entry in stored["cases"]] == [case.name for case in command.FAMILIES["linear"]]
+    assert (tmp_path / slug / "linear-bfloat16.json").exists()
+    table = (tmp_path / "README.md").read_text()
+    for entry in stored["cases"]:
+        assert "| " + " | ".join(report.row(entry)) + " |" in table
+        assert report.line(report.row(entry)) in printed
+    (tmp_path / "README.md").unlink()
+    assert command.main(["--report", "--output", str(tmp_path)]) == 0
+    assert (tmp_path / "README.md").read_text() == table
+
+
+def test_a_record_names_no_host_and_no_folder() -> None:
+    text = json.dumps(record("conv", TINY, [], "python -m benchmarks conv"))
+    assert str(Path.cwd()) not in text
+    if len(platform.node()) > 3:
+        assert platform.node() not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["cnov"], "cnov: no such family of benchmarks; did you mean conv?"),
+        (["linear", "optimiser"], "did you mean optim?"),
+        (["--threads", "0"], "--threads 0: give a number from 1 upwards."),
+        (["--repeats", "0"], "--repeats 0"),
+        (["--device", "abacus"], "--device abacus: torch cannot use this device here"),
+        (["--device", "meta:x"], "--device meta:x"),
+    ],
+)
+def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "some-machine").mkdir()
+    (tmp_path / "some-machine" / "conv.json").write_text("{}")
+    assert command.main(["--report", "--output", str(tmp_path)]) == 2
+    assert "conv.json is not a record" in capsys.readouterr().err
+
+
+def test_a_mismatch_ends_with_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = Pair(int, float, lambda side: [torch.tensor([float(side is int)])])
+    monkeypatch.setitem(command.FAMILIES, "conv", [Case("conv", "broken", "forward", lambda setting: pair)])
+    assert command.main(["conv", "--tiny"]) == 1
+    assert "broken, forward: ours and torch's differ" in capsys.readouterr().err
