@@ -19,7 +19,7 @@ from minimodels.shapes import reach
 class Case:
     """One way to build a layer and one input to run it on.
 
-    Attributes:
+    Args:
         inputs: the arguments of `forward`, float64 where they are real numbers.
         args: positional arguments of the constructor.
         kwargs: its keyword arguments.
