@@ -30,7 +30,9 @@ def tap(name: str, value: Tensor) -> Tensor:
     Returns:
         `value` itself when nobody listens, otherwise the listener's answer.
 
-    Cost: one global look-up and one comparison when nobody listens.
+    Cost: one global look-up and one comparison when nobody listens: 29 ns on an AMD EPYC (`python -m timeit -s "import
+        torch; from minimodels.tap import tap; x = torch.ones(1)" "tap('a.b', x)"`), where the smallest operation of
+        PyTorch, `torch.relu` of one number, takes 1,100. In a compiled graph: nothing.
 
     Example:
         >>> import torch

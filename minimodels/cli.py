@@ -1,0 +1,170 @@
+"""The command line: minimodels train | evaluate | predict."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minimodels import __version__
+from minimodels.errors import InputError
+from minimodels.recipes import RECIPES, Recipe, find_recipe
+from minimodels.recipes.flags import Parser, add_flags, parse_settings
+from minimodels.recipes.runs import CONFIG, disk_problem, open_run
+from minimodels.recipes.wording import did_you_mean, listing
+
+USAGE = """usage: minimodels COMMAND ...
+
+  train RECIPE [flags]         train a model; everything goes into a run folder
+  evaluate RUN [flags]         measure the model of a run folder on test data
+  predict RUN IMAGE ...        let it tell what is on your own pictures
+  --version                    print the version
+
+Every command and recipe explains itself: minimodels train cnn --help"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; whatever goes wrong is one sentence on stderr and status 2.
+
+    Args:
+        argv: the arguments without the program's name; by default those of the process.
+
+    Returns:
+        The exit status: 0, or 2.
+
+    Example:
+        >>> main(["--version"])
+        minimodels ...
+        0
+    """
+    try:
+        status = run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where a reader that has gone is still noticed
+        return status
+    except InputError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt as stop:
+        return _failed(str(stop) or "Stopped by Ctrl-C.")
+    except BrokenPipeError:  # the reader of our output has gone, so nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except OSError as error:
+        return _failed(disk_problem(error))
+
+
+def run(argv: list[str]) -> int:
+    """Choose the command and run it.
+
+    Args:
+        argv: the arguments without the program's name.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: there is no such command, or it was called wrongly.
+    """
+    commands = {"train": train, "evaluate": evaluate, "predict": predict}
+    match argv:
+        case []:
+            print(USAGE, file=sys.stderr)
+            return 2
+        case ["-h" | "--help", *_]:
+            print(USAGE)
+        case ["--version", *_]:
+            print(f"minimodels {__version__}")
+        case [name, *rest] if name in commands:
+            return commands[name](rest)
+        case [name, *_]:
+            hint = did_you_mean(name, commands)
+            raise InputError(f"{name}: there is no such command, only {listing(commands)}{hint}")
+    return 0
+
+
+def train(argv: list[str]) -> int:
+    """Train the model of a recipe.
+
+    Args:
+        argv: the recipe's name and its flags.
+
+    Returns:
+        The exit status.
+    """
+    recipes = "\n".join(f"  {name:<12} {purpose}" for name, purpose in RECIPES.items())
+    usage = f"usage: minimodels train RECIPE [flags]\n\n{recipes}\n\nThe flags of a recipe: minimodels train cnn --help"
+    match argv:
+        case []:
+            print(usage, file=sys.stderr)
+            return 2
+        case ["-h" | "--help", *_]:
+            print(usage)
+            return 0
+    name, *flags = argv
+    recipe = find_recipe(name)
+    recipe.train(parse_settings(recipe.settings, name, flags, f"minimodels train {name}"))
+    return 0
+
+
+def evaluate(argv: list[str]) -> int:
+    """Measure the model of a run folder.
+
+    Args:
+        argv: the run folder and flags.
+
+    Returns:
+        The exit status.
+    """
+    if _asks_for_help(argv, "evaluate RUN [flags]", "measure the model of a run folder on test data"):
+        return 0
+    folder, recipe, values = _opened("evaluate", argv)
+    parser = Parser(f"minimodels evaluate {folder}", "Measure the model of this run folder on test data.")
+    add_flags(parser, recipe.settings, recipe.evaluation_flags)
+    given = vars(parser.parse(argv[1:]))
+    recipe.evaluate(folder, recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given))
+    return 0
+
+
+def predict(argv: list[str]) -> int:
+    """Let the model of a run folder classify the user's own inputs.
+
+    Args:
+        argv: the run folder, the inputs and flags.
+
+    Returns:
+        The exit status.
+    """
+    if _asks_for_help(argv, "predict RUN INPUT ... [flags]", "tell what is on your own pictures"):
+        return 0
+    folder, recipe, values = _opened("predict", argv)
+    parser = Parser(f"minimodels predict {folder}", "Let the model of this run folder tell what is on your pictures.")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=recipe.inputs)
+    add_flags(parser, recipe.settings, recipe.prediction_flags)
+    given = vars(parser.parse(argv[1:]))
+    inputs = given.pop("inputs")
+    chosen = recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given)
+    recipe.predict(folder, chosen, inputs)
+    return 0
+
+
+def _asks_for_help(argv: list[str], usage: str, purpose: str) -> bool:
+    """Whether help is wanted before there is a run folder; it is then printed."""
+    wanted = argv[:1] in (["-h"], ["--help"])
+    if wanted:
+        command = usage.split()[0]
+        print(f"usage: minimodels {usage}\n\n{purpose}; minimodels {command} RUN --help lists the flags of its recipe")
+    return wanted
+
+
+def _opened(command: str, argv: list[str]) -> tuple[Path, Recipe, dict[str, Any]]:
+    """The run folder that a command line names first, its recipe and the values of its settings."""
+    if not argv or argv[0].startswith("-"):
+        raise InputError(f"minimodels {command}: name a run folder first, such as runs/cnn-digits.")
+    folder = Path(argv[0])
+    name, values = open_run(folder)
+    return folder, find_recipe(name), values
+
+
+def _failed(sentence: str) -> int:
+    """Say what is wrong, and give the status that stands for it."""
+    print(f"minimodels: {sentence}", file=sys.stderr)
+    return 2

@@ -1,0 +1,178 @@
+"""Pictures of a run: learning curves, mistakes, filters. Needs matplotlib, which the `plot` extra brings."""
+
+import importlib.util
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from minimodels.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HINT = 'For pictures of the run: pip install "minimodels[plot]"'
+INK, MUTED, GRID = "#1f2430", "#7a8190", "#e6e8ec"
+TRAIN, TEST, WRONG = "#9aa7bd", "#1f5fbf", "#c23b3b"
+
+
+def can_draw() -> bool:
+    """Whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def curves(columns: Mapping[str, Sequence[float]], path: str | os.PathLike[str], title: str = "") -> None:
+    """Draw how training went: one panel for each quantity that was measured in training and on held-out data.
+
+    Args:
+        columns: by name, as `History.history` gives them; the column "loss" is shown beside "val_loss".
+        path: the PNG file.
+        title: above the panels.
+    """
+    names = [name for name in columns if name != "lr" and not name.startswith("val_")]
+    figure = _figure(width=5.0 * len(names), height=3.6, title=title, layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        percent = name.endswith("accuracy")
+        for column, label, colour in ((name, "train", TRAIN), (f"val_{name}", "test", TEST)):
+            values = [100 * value if percent else value for value in columns.get(column, ())]
+            if values:
+                _line(axes, values, label, colour)
+        if name == "loss" and min(columns[name]) > 0:
+            _logarithmic(axes)
+        axes.set_title(f"{name}, %" if percent else name, loc="left", color=INK, fontsize=10)
+        axes.set_xlabel("epoch", color=MUTED, fontsize=9)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if percent:
+            axes.set_ylim(top=100)
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right" if percent else "best")
+    _save(figure, path)
+
+
+def mistakes(
+    images: Tensor,
+    labels: Tensor,
+    probabilities: Tensor,
+    path: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    most: int = 40,
+) -> None:
+    """Draw the pictures that a classifier got wrong, the ones it was surest of first.
+
+    If there are none, those are drawn of which it was least sure.
+
+    Args:
+        images: what was classified.
+        labels: what they are.
+        probabilities: of every class.
+        path: the PNG file.
+        names: of the classes; by default their numbers.
+        most: at most so many are shown.
+
+    Shape:
+        images [N, 1, H, W]; labels [N]; probabilities [N, C].
+    """
+    sureness, predicted = probabilities.max(1)
+    wrong = torch.nonzero(predicted != labels).flatten()
+    if len(wrong):
+        shown = wrong[sureness[wrong].argsort(descending=True, stable=True)][:most]
+        rest = f"; the {len(shown)} of which the model was surest" if len(shown) < len(wrong) else ""
+        headline = f"{len(wrong):,} of {len(labels):,} test pictures misread{rest}"
+    else:
+        shown = sureness.argsort(stable=True)[:8]
+        headline = f"None of {len(labels):,} test pictures misread; the closest calls"
+    names = names or [str(number) for number in range(probabilities.shape[1])]
+    per_row = min(8, max(4, len(shown)))
+    figure, tiles = _tiles(len(shown), per_row, size=1.2, title=headline, above=0.22, below=0.32)
+    for axes, number in zip(tiles, shown.tolist(), strict=False):
+        guess, truth = int(predicted[number]), int(labels[number])
+        axes.imshow(images[number, 0].numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        read, true = (f"{names[which]}  {100 * probabilities[number, which]:.0f} %" for which in (guess, truth))
+        axes.set_title(f"read {read}", color=WRONG if guess != truth else INK, fontsize=8.5, pad=4)
+        axes.set_xlabel(f"is {true}", color=MUTED, fontsize=8.5, labelpad=4)
+        _frame(axes)
+    _save(figure, path)
+
+
+def filters(weight: Tensor, path: str | os.PathLike[str], title: str = "First convolution") -> None:
+    """Draw the kernels of a convolution, each as a small picture: blue adds, red subtracts.
+
+    Args:
+        weight: of the convolution; kernels with several input channels are averaged over them.
+        path: the PNG file.
+        title: above the kernels.
+
+    Shape:
+        weight [O, I, kH, kW].
+    """
+    kernels = weight.detach().float().mean(1).cpu()  # [O, kH, kW]
+    limit = float(kernels.abs().max()) or 1.0
+    title = f"{title}: from −{limit:.2f} (red) to {limit:.2f} (blue)"
+    figure, tiles = _tiles(len(kernels), min(8, len(kernels)), size=0.9, title=title)
+    for axes, kernel in zip(tiles, kernels, strict=False):
+        axes.imshow(kernel.numpy(), cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+        _frame(axes)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float, title: str, layout: "Literal['constrained'] | None" = None) -> "Figure":
+    """An empty figure in inches, drawn without any window or global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=160, layout=layout, facecolor="white")
+    top = None if layout else 1 - 0.08 / height  # a layout engine finds the place by itself
+    figure.suptitle(title, x=0.12 / width, y=top, ha="left", va="top", color=INK, fontsize=11, weight="bold")
+    return figure
+
+
+def _tiles(
+    count: int, per_row: int, size: float, title: str, above: float = 0.06, below: float = 0.06
+) -> "tuple[Figure, list[Any]]":
+    """A figure with rows of small square axes, all switched off; inches, with room for text above and below each."""
+    rows, head, edge = math.ceil(count / per_row), 0.42, 0.08
+    width, height = per_row * (size + 2 * edge), rows * (size + above + below) + head
+    figure = _figure(width, height, title)
+    tiles = []
+    for number in range(count):
+        row, column = divmod(number, per_row)
+        left, top = column * (size + 2 * edge) + edge, head + row * (size + above + below) + above
+        tiles.append(figure.add_axes((left / width, 1 - (top + size) / height, size / width, size / height)))
+        tiles[-1].set_axis_off()
+    return figure, tiles
+
+
+def _frame(axes: Any) -> None:
+    """Show the edge of a picture, without ticks."""
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color(GRID)
+
+
+def _logarithmic(axes: Any) -> None:
+    """A loss falls by factors: equal steps on the page are equal factors, labelled in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _line(axes: Any, values: Sequence[float], label: str, colour: str) -> None:
+    """One curve over the epochs, with its last value in the legend."""
+    axes.plot(range(1, len(values) + 1), values, color=colour, lw=1.8, clip_on=False, label=f"{label} {values[-1]:.4g}")
+    axes.plot(len(values), values[-1], "o", color=colour, ms=4, clip_on=False)
+    axes.grid(axis="y", color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GRID)
+    axes.tick_params(colors=MUTED, labelsize=8, length=0)
+
+
+def _save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG in one atomic step."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

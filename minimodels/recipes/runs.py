@@ -1,0 +1,126 @@
+"""The run folder: where a training run leaves everything it made, and nothing of another run is ever touched."""
+
+import errno
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minimodels.errors import InputError
+from minimodels.recipes.config import read_config, write_config
+from minimodels.recipes.settings import Settings
+
+CONFIG = "config.json"
+MODEL = "model.safetensors"
+
+
+def new_run(out: Path, recipe: str, chosen: Settings) -> Path:
+    """Make the folder of a run, with its config.json.
+
+    A folder that already holds something stays as it is: the run then goes into the first free one of out-2,
+    out-3, ... Its config.json is made exclusively, so two runs that start at the same moment get two folders.
+
+    Args:
+        out: the folder wished for.
+        recipe: name of the recipe.
+        chosen: its settings.
+
+    Returns:
+        The folder that was made.
+
+    Raises:
+        InputError: there is a file of that name.
+
+    Example:
+        >>> import tempfile
+        >>> from minimodels.recipes.cnn import CNNSettings
+        >>> out = Path(tempfile.mkdtemp()) / "runs" / "mine"
+        >>> [new_run(out, "cnn", CNNSettings()).name for _ in range(3)]
+        ['mine', 'mine-2', 'mine-3']
+    """
+    if out.name in ("", ".."):
+        raise InputError(f"--out {out}: give a folder a name of its own, such as runs/cnn.")
+    for number in itertools.count(1):
+        folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"--out {folder}: is a file; give the name of a folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        if _claimed(folder):
+            break
+    write_config(folder / CONFIG, recipe, chosen)
+    return folder
+
+
+def _claimed(folder: Path) -> bool:
+    """Whether the folder was empty and is now ours."""
+    if any(folder.iterdir()):
+        return False
+    try:
+        (folder / CONFIG).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def open_run(folder: Path) -> tuple[str, dict[str, Any]]:
+    """The recipe and the settings of a run folder that holds a model.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        InputError: it is not the folder of a run, or nothing was saved in it.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: is not the folder of a run; give one with a config.json, such as runs/cnn-digits.")
+    recipe, values = read_config(folder / CONFIG)
+    if recipe is None:
+        raise InputError(f'{folder / CONFIG}: does not say which recipe it is of; add "recipe": "cnn".')
+    if not (folder / MODEL).is_file():
+        raise InputError(f"{folder}: has no {MODEL}, its run ended before the first epoch did; train it again.")
+    return recipe, values
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Whatever stops the block, the message names the folder and says what is left in it.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        KeyboardInterrupt: with that message, when the user stops the run.
+        OSError: with the folder as its file name, where the system did not give one (as for a full disk).
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "the model and the metrics of its last full epoch" if (folder / MODEL).exists() else "its settings"
+        raise KeyboardInterrupt(f"Stopped by Ctrl-C: {folder} keeps {kept}.") from None
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
+
+
+def disk_problem(error: OSError) -> str:
+    """An error of the file system as one sentence with a remedy.
+
+    Args:
+        error: what was raised.
+
+    Example:
+        >>> disk_problem(OSError(errno.ENOSPC, "No space left on device", "runs/cnn-digits"))
+        'runs/cnn-digits: no space left on device; free some space or choose another disk with --out.'
+    """
+    remedies = {
+        errno.ENOSPC: "free some space or choose another disk with --out",
+        errno.EDQUOT: "free some space or choose another disk with --out",
+        errno.EFBIG: "choose another disk with --out",
+        errno.EACCES: "change its permissions or choose another place",
+        errno.EPERM: "change its permissions or choose another place",
+        errno.EROFS: "choose another place",
+    }
+    remedy = remedies.get(error.errno or 0, "check the path")
+    reason = (error.strerror or str(error)).lower()
+    return f"{error.filename or 'a file'}: {reason}; {remedy}."

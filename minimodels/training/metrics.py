@@ -1,0 +1,74 @@
+"""What is counted while a model trains: sums on the device, divided once at the end."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Metric = Callable[[Tensor, Tensor], tuple[Tensor, int]]
+"""(outputs, targets) → (sum, count). A sum and a count, not a mean: they can be added over batches of any size,
+and over processes, and the quotient is then the mean over all samples."""
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """How many predictions are right: Σ [argmax_c outputs = targets].
+
+    Args:
+        outputs: logits or probabilities, the classes along dimension 1.
+        targets: class numbers, or probabilities of the classes (the largest one counts).
+
+    Shape:
+        outputs [N, C, ...]; targets [N, ...] of integers, or [N, C, ...].
+
+    Returns:
+        (how many are right, as a tensor; how many there are).
+
+    Example:
+        >>> accuracy(torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), torch.tensor([1, 0, 0]))
+        (tensor(2), 3)
+    """
+    if targets.shape == outputs.shape:
+        targets = targets.argmax(1)
+    return (outputs.argmax(1) == targets).sum(), targets.numel()
+
+
+class Totals:
+    """Running sums and counts by name; they stay on the device until somebody asks for the means.
+
+    Reading a number from an accelerator makes the program wait until everything queued before it is done. So
+    nothing is read during a step; `means` fetches all sums in one transfer.
+
+    Attributes:
+        samples: how many samples went in.
+
+    Example:
+        >>> totals = Totals()
+        >>> totals.add("loss", torch.tensor(6.0), 3)
+        >>> totals.add("loss", torch.tensor(2.0), 1)
+        >>> totals.means()
+        {'loss': 2.0}
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, Tensor | int] = {}
+        self.samples = 0
+
+    def add(self, name: str, total: Tensor, count: Tensor | int) -> None:
+        """Add the sum over some items, and their number.
+
+        Args:
+            name: of the quantity.
+            total: its sum, a tensor of one element; its graph is left behind.
+            count: how many items were summed.
+        """
+        wide = torch.float32 if total.device.type == "mps" else torch.float64  # MPS has no float64
+        self.sums[name] = self.sums.get(name, 0) + total.detach().to(wide)
+        self.counts[name] = self.counts.get(name, 0) + count
+
+    def means(self) -> dict[str, float]:
+        """The quotient of every sum and its count, as Python numbers."""
+        if not self.sums:
+            return {}
+        sums = torch.stack(list(self.sums.values())).tolist()
+        return {name: total / float(self.counts[name]) for name, total in zip(self.sums, sums, strict=True)}

@@ -1,0 +1,126 @@
+"""Telling a person how training goes: a bar where there is a screen, one line an epoch everywhere."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tqdm.auto import tqdm
+
+from minimodels.training.logging import Record
+from minimodels.training.metrics import Totals
+
+if TYPE_CHECKING:
+    from minimodels.training.loop import Trainer
+
+REFRESH_SECONDS = 0.2
+"""The bar reads the running means at most this often: reading makes an accelerator wait."""
+
+
+class ProgressBar:
+    """A callback that shows a bar while an epoch runs and prints one line when it is over.
+
+    In a terminal or a notebook the bar runs on stderr and vanishes with its epoch. Where stderr is a file or a pipe
+    there is no bar, and the lines alone make a readable log. The lines go to stdout.
+
+    Example:
+        >>> ProgressBar.line({"epoch": 3, "loss": 0.08, "accuracy": 0.975, "lr": 0.001}, epochs=25)
+        'epoch  3/25  loss 0.0800  accuracy 97.50 %'
+    """
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.shown = 0.0
+
+    @staticmethod
+    def line(record: Record, epochs: int) -> str:
+        """One epoch in words.
+
+        Args:
+            record: its results.
+            epochs: how many there will be.
+        """
+        numbers = [describe(name, value) for name, value in record.items() if name not in ("epoch", "lr")]
+        return "  ".join([f"epoch {int(record['epoch']):{len(str(epochs))}d}/{epochs}", *numbers])
+
+    def on_epoch_begin(self, trainer: "Trainer") -> None:
+        """Start a bar.
+
+        Args:
+            trainer: whose epoch begins.
+        """
+        title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
+        self.bar = tqdm(
+            total=trainer.steps_per_epoch, desc=title, unit="step", leave=False, disable=not has_screen(sys.stderr)
+        )
+
+    def on_batch_end(self, trainer: "Trainer", totals: Totals) -> None:
+        """Move the bar by one step; from time to time show the means so far.
+
+        Args:
+            trainer: that made a step.
+            totals: of the epoch so far.
+        """
+        now = time.perf_counter()
+        if not self.bar.disable and now - self.shown >= REFRESH_SECONDS:
+            self.shown = now
+            self.bar.set_postfix_str("  ".join(describe(*item) for item in totals.means().items()), refresh=False)
+        self.bar.update()
+
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        """Take the bar away and print the epoch's line.
+
+        Args:
+            trainer: whose epoch is over.
+            record: its results.
+        """
+        self.bar.close()
+        timing = trainer.history.timings[-1]
+        speed = f"{timing['seconds']:.1f} s  {timing['samples_per_second']:,.0f} samples/s"
+        say(f"{self.line(record, trainer.epochs)}  {speed}")
+
+    def on_train_end(self, trainer: "Trainer") -> None:
+        """Take away the bar of an epoch that was broken off.
+
+        Args:
+            trainer: that stops.
+        """
+        if self.bar is not None:
+            self.bar.close()
+
+
+def describe(name: str, value: float) -> str:
+    """A number with its name: shares as per cent, the rest with four decimals.
+
+    Args:
+        name: such as "loss" or "val_accuracy".
+        value: the number.
+
+    Example:
+        >>> describe("val_accuracy", 0.98765), describe("loss", 0.5)
+        ('val_accuracy 98.77 %', 'loss 0.5000')
+    """
+    return f"{name} {value:.2%}".replace("%", " %") if name.endswith("accuracy") else f"{name} {value:.4f}"
+
+
+def say(text: str) -> None:
+    """Print a line on stdout at once, above a bar that may be showing.
+
+    Args:
+        text: the line.
+    """
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def has_screen(stream: TextIO) -> bool:
+    """Whether a bar on this stream would be seen by a person: in a terminal, or in a notebook.
+
+    Args:
+        stream: usually stderr.
+
+    Example:
+        >>> import io
+        >>> has_screen(io.StringIO())
+        False
+    """
+    return stream.isatty() or "ipykernel" in sys.modules
