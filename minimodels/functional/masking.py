@@ -33,7 +33,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Example:
         >>> _ = torch.manual_seed(0)
         >>> dropout(torch.ones(6), p=0.5)
-        tensor([2., 0., 2., 2., 2., 0.])
+        tensor([0., 0., 2., 0., 0., 0.])
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")

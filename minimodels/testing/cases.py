@@ -26,7 +26,7 @@ class Case:
 
     Example:
         >>> Case((torch.zeros(2, 3),), (3, 4), {"bias": False})
-        Case(3, 4, bias=False)([2, 3] float64 zeros)
+        Case(3, 4, bias=False)([2, 3] float32 zeros)
     """
 
     inputs: tuple[Any, ...]
@@ -80,8 +80,11 @@ def tensors(draw: DrawFn, shape: tuple[int, ...], layouts: bool = True, dtype: t
         dtype: its floating-point type.
 
     Example:
-        >>> isinstance(tensors((2, 3)), SearchStrategy)
-        True
+        >>> from hypothesis import given
+        >>> @given(tensors((2, 3)))
+        ... def check(x):
+        ...     assert x.shape == (2, 3)
+        >>> check()
     """
     generator = torch.Generator().manual_seed(draw(seeds))
     layout = draw(st.sampled_from(["contiguous", "transposed", "gaps", "channels-last"])) if layouts else "contiguous"
