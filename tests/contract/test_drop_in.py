@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimodels.testing import assert_equivalent, assert_same, derivatives
@@ -165,19 +165,24 @@ def test_half_model_under_autocast(row, device):
 
 
 @rows
-def test_compiles_to_one_graph(row, device):
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiles_to_one_graph(row, backend, device):
+    if backend == "inductor" and settings.get_current_profile_name() != "deep":
+        pytest.skip("inductor compiles C++ for seconds a layer: --hypothesis-profile=deep runs it")
     case = row.example.to(torch.float32, device)
     ours, _ = built(row, case, torch.float32)
     ours = ours.to(device)
     torch.compiler.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own deprecations
-        compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+        compiled = torch.compile(ours, fullgraph=True, backend=backend)
         mine = derivatives(compiled, *case.inputs, order=1)
     for name, theirs in derivatives(ours, *case.inputs, order=1).items():
-        assert_same(
-            mine[name.replace("by ", "by _orig_mod.") if "input" not in name else name], theirs, name, 1e-5, 1e-5
-        )
+        compiled_name = name if "input" in name else name.replace("by ", "by _orig_mod.")
+        if row.ours.__name__ == "Dropout" and backend == "inductor":  # it draws random numbers of its own
+            assert mine[compiled_name].shape == theirs.shape
+        else:
+            assert_same(mine[compiled_name], theirs, name, 1e-5, 1e-5)
 
 
 @rows

@@ -34,6 +34,7 @@ def test_onednn_gives_the_same_whatever_this_machine_prefers(m, n, k, biased, da
     operands = [data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else []))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matmul, "onednn_is_faster", lambda: True)
+        patch.setattr(matmul, "LARGE", 1)
         assert matmul._onednn_serves(*operands, *([None] if not biased else []))
         assert_equivalent(product, written_out, *operands, rtol=1e-4, atol=1e-4)
 
@@ -42,6 +43,8 @@ def test_onednn_gives_the_same_whatever_this_machine_prefers(m, n, k, biased, da
 def test_onednn_is_left_alone_where_it_does_not_serve(monkeypatch):
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
     a, b = torch.randn(4, 3), torch.randn(5, 3)
+    assert not matmul._onednn_serves(a, b, None)  # too small to be worth a call
+    monkeypatch.setattr(matmul, "LARGE", 1)
     assert matmul._onednn_serves(a, b, None)
     assert not matmul._onednn_serves(a.double(), b.double(), None)
     assert not matmul._onednn_serves(a[:1], b, None)  # one row: a matrix-vector product
