@@ -20,6 +20,7 @@ Example:
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 __version__ = "0.1.0"
@@ -35,4 +36,6 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS])
+    """List the rooms too; the oracle only where hypothesis, which it needs, is installed."""
+    closed = () if find_spec("hypothesis") else ("testing",)
+    return sorted({*globals(), *_ROOMS}.difference(closed))

@@ -1,7 +1,7 @@
 """Integer arithmetic of layers: how many numbers go where. No tensor is seen on this floor.
 
 Three names are used throughout: `kernel` (how many elements a window reads), `dilation` (the spacing
-between them) and `reach = dilation·(kernel − 1) + 1` (how many elements the window spans).
+between them) and the effective kernel size, dilation·(kernel − 1) + 1 (how many elements the window spans).
 """
 
 import itertools
@@ -25,7 +25,7 @@ def ntuple(value: int | Iterable[int], n: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 
-def reach(kernel: int, dilation: int) -> int:
+def effective_kernel_size(kernel: int, dilation: int) -> int:
     """Count the elements that a window spans, holes included: dilation·(kernel − 1) + 1.
 
     Args:
@@ -33,14 +33,14 @@ def reach(kernel: int, dilation: int) -> int:
         dilation: spacing between them.
 
     Example:
-        >>> reach(3, 1), reach(3, 2)
+        >>> effective_kernel_size(3, 1), effective_kernel_size(3, 2)
         (3, 5)
     """
     return dilation * (kernel - 1) + 1
 
 
-def window_count(size: int, pads: tuple[int, int], kernel: int, dilation: int, stride: int) -> int:
-    """Count the places at which a window fits: ⌊(size + pads − reach) / stride⌋ + 1.
+def output_size(size: int, pads: tuple[int, int], kernel: int, dilation: int, stride: int) -> int:
+    """Count the places at which a window fits: ⌊(size + pads − effective kernel size) / stride⌋ + 1.
 
     Args:
         size: length of the dimension.
@@ -50,15 +50,15 @@ def window_count(size: int, pads: tuple[int, int], kernel: int, dilation: int, s
         stride: step from one window to the next.
 
     Example:
-        >>> window_count(28, (0, 0), 3, 1, 1)  # the first convolution of the digit network
+        >>> output_size(28, (0, 0), 3, 1, 1)  # the first convolution of the digit network
         26
-        >>> window_count(224, (3, 3), 7, 1, 2)  # the first convolution of ResNet
+        >>> output_size(224, (3, 3), 7, 1, 2)  # the first convolution of ResNet
         112
     """
-    return (size + sum(pads) - reach(kernel, dilation)) // stride + 1
+    return (size + sum(pads) - effective_kernel_size(kernel, dilation)) // stride + 1
 
 
-def pool_count(size: int, padding: int, kernel: int, dilation: int, stride: int, ceil_mode: bool) -> int:
+def pool_output_size(size: int, padding: int, kernel: int, dilation: int, stride: int, ceil_mode: bool) -> int:
     """Count pooling windows; with `ceil_mode` the last one may hang over the end, if it starts before it.
 
     Args:
@@ -70,17 +70,17 @@ def pool_count(size: int, padding: int, kernel: int, dilation: int, stride: int,
         ceil_mode: round up instead of down; a window that would start in the right padding is dropped.
 
     Example:
-        >>> pool_count(5, 0, 2, 1, 2, ceil_mode=False), pool_count(5, 0, 2, 1, 2, ceil_mode=True)
+        >>> pool_output_size(5, 0, 2, 1, 2, ceil_mode=False), pool_output_size(5, 0, 2, 1, 2, ceil_mode=True)
         (2, 3)
     """
     if not ceil_mode:
-        return window_count(size, (padding, padding), kernel, dilation, stride)
-    count = -((reach(kernel, dilation) - size - 2 * padding) // stride) + 1
+        return output_size(size, (padding, padding), kernel, dilation, stride)
+    count = -((effective_kernel_size(kernel, dilation) - size - 2 * padding) // stride) + 1
     return count - 1 if (count - 1) * stride >= size + padding else count
 
 
 def same_pads(kernel: Sequence[int], dilation: Sequence[int]) -> Pads:
-    """Pad so that stride 1 keeps the size: reach − 1 elements, the odd one after.
+    """Pad so that stride 1 keeps the size: effective kernel size − 1 elements, the odd one after.
 
     Args:
         kernel: kernel size of each dimension.
@@ -90,7 +90,7 @@ def same_pads(kernel: Sequence[int], dilation: Sequence[int]) -> Pads:
         >>> same_pads((3, 4), (1, 1))
         ((1, 1), (1, 2))
     """
-    totals = [reach(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
+    totals = [effective_kernel_size(k, d) - 1 for k, d in zip(kernel, dilation, strict=True)]
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
@@ -106,7 +106,7 @@ class Windows(NamedTuple):
 
     Example:
         >>> windows = Windows(kernel=(3, 3), stride=(2, 2), pads=((1, 1), (1, 1)), dilation=(1, 1), groups=1)
-        >>> windows.counts((8, 9))
+        >>> windows.output_size((8, 9))
         (4, 5)
     """
 
@@ -116,13 +116,13 @@ class Windows(NamedTuple):
     dilation: tuple[int, ...]
     groups: int
 
-    def counts(self, size: Sequence[int]) -> tuple[int, ...]:
+    def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Give the output size for an input size.
 
         Args:
             size: spatial size of the input.
         """
-        return tuple(map(window_count, size, self.pads, self.kernel, self.dilation, self.stride))
+        return tuple(map(output_size, size, self.pads, self.kernel, self.dilation, self.stride))
 
     def elements(self) -> Iterator[tuple[int, ...]]:
         """Go through the kernel's elements in reading order, the last dimension fastest.
@@ -142,7 +142,9 @@ class Windows(NamedTuple):
         """
         starts = [i * d for i, d in zip(element, self.dilation, strict=True)]
         steps = zip(starts, counts, self.stride, strict=True)
-        return tuple(slice(start, start + reach(count, stride), stride) for start, count, stride in steps)
+        return tuple(
+            slice(start, start + effective_kernel_size(count, stride), stride) for start, count, stride in steps
+        )
 
     def inside(self, size: Sequence[int]) -> tuple[slice, ...]:
         """Slice the input out of the padded input.
@@ -163,10 +165,10 @@ class Windows(NamedTuple):
     def mirrored(self) -> "Windows":
         """Give the windows through which a gradient flows back over a stride of 1.
 
-        Input element x was read by output x + before − d·i for each kernel element i. Read backwards, that
-        is a correlation with the flipped kernel, padded by reach − 1 − before and reach − 1 − after
-        (a negative number crops).
+        Input element x was read by output x + before − d·i for each kernel element i. Read backwards, that is a
+        correlation with the flipped kernel, padded by e − 1 − before and e − 1 − after, where e is the effective
+        kernel size (a negative number crops).
         """
-        spans = [reach(k, d) - 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        spans = [effective_kernel_size(k, d) - 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
         pads = tuple((span - before, span - after) for span, (before, after) in zip(spans, self.pads, strict=True))
         return self._replace(pads=pads)

@@ -83,7 +83,7 @@ def test_the_digit_network_shows_what_a_textbook_would_point_at():
     with listening(record(names)):
         ConvNet().predict_proba(torch.zeros(1, 1, 28, 28))
     assert names.count("convolution.patches") == names.count("convolution.output") == 3
-    assert names.count("pooling.winners") == 2
+    assert names.count("pooling.indices") == 2
     assert names[-1] == "softmax.weights"
 
 
@@ -92,6 +92,16 @@ def test_listening_changes_no_number():
     expected = model(images)
     with listening(lambda name, value: value):
         assert torch.allclose(model(images), expected, atol=1e-6)
+
+
+def test_a_listener_of_the_backward_pass_does_not_touch_it():
+    layer, x = nn.Conv2d(2, 2, 3, padding=1), torch.randn(1, 2, 5, 5, requires_grad=True)
+    (expected,) = torch.autograd.grad(layer(x).sum(), x)
+    output, names = layer(x).sum(), []
+    with listening(lambda name, value: names.append(name) or value * 0):
+        (gradient,) = torch.autograd.grad(output, x)
+    assert torch.equal(gradient, expected)
+    assert names == []
 
 
 def test_patches_can_be_replaced_and_gradients_follow():

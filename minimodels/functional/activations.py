@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.precision import accumulator, raised
+from minimodels.functional.precision import accumulator, autocast_to_float32
 from minimodels.functional.transforms import apply, plain_autograd
 from minimodels.tap import tap
 
@@ -158,11 +158,12 @@ class _LogSoftmax(torch.autograd.Function):
 
 def _scores(name: str, input: Tensor, dtype: torch.dtype | None) -> Tensor:
     """Cast as asked, or as autocast does on the devices where it counts softmax among the float32 operations."""
+    kind = dtype or input.dtype
+    if not kind.is_floating_point:
+        raise NotImplementedError(f'"{name}" not implemented for {kind}; give dtype= a floating-point type')
     if dtype is not None:
         return input.to(dtype).contiguous()
-    if not input.is_floating_point():
-        raise NotImplementedError(f'"{name}" not implemented for {input.dtype}; give dtype= a floating-point type')
-    return (input if input.device.type == "cpu" else raised(input, input)).contiguous()
+    return (input if input.device.type == "cpu" else autocast_to_float32(input, input)).contiguous()
 
 
 def _dimension(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:

@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 
 from minimodels.functional.matmul import product
+from minimodels.functional.precision import autocast_to_low_precision
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -37,6 +38,6 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise RuntimeError(f"linear needs at least 1-D tensors, but input is {input.ndim}-D and weight {weight.ndim}-D")
     if weight.ndim == 1:
         y = input @ weight
-        return y if bias is None else y + bias
+        return y if bias is None else y + autocast_to_low_precision(y, bias)
     rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])  # [rows, I]
     return product(rows, weight, bias).reshape(*input.shape[:-1], weight.shape[0])  # [*, O]

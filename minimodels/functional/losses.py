@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.activations import log_softmax
-from minimodels.functional.precision import raised
+from minimodels.functional.precision import autocast_to_float32
 from minimodels.tap import tap
 
 
@@ -44,6 +44,7 @@ def cross_entropy(
     Raises:
         RuntimeError: shapes or dtypes do not fit, ε is not in [0, 1], or `ignore_index` meets distributions.
         ValueError: batch sizes differ, or the reduction is unknown.
+        IndexError: a class index is not below C (on a CPU; an accelerator stops by itself).
 
     Cost: one exponential an element; keeps the log-probabilities for the backward pass, ∂x = softmax(x) − t.
 
@@ -59,7 +60,7 @@ def cross_entropy(
     reduction = legacy_reduction(size_average, reduce) or reduction
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    input, weight = raised(input, input), raised(input, weight)
+    input, weight = autocast_to_float32(input, input), autocast_to_float32(input, weight)
     classes = 0 if input.ndim <= 1 else 1
     if input.shape == target.shape:
         _check_distribution(input, target, weight, classes, ignore_index)
@@ -67,7 +68,9 @@ def cross_entropy(
         _check_indices(input, target, weight, classes)
     log_p = tap("cross_entropy.log_probabilities", log_softmax(input, classes))
     if input.shape == target.shape:
-        return _against_distribution(log_p, raised(input, target), weight, classes, reduction, label_smoothing)
+        return _against_distribution(
+            log_p, autocast_to_float32(input, target), weight, classes, reduction, label_smoothing
+        )
     return _against_indices(log_p, target, weight, classes, ignore_index, reduction, label_smoothing)
 
 
@@ -103,7 +106,7 @@ def _against_distribution(
         target = target * (1 - smoothing) + smoothing / count
     loss = -(_weighted(log_p, weight, classes) * target).sum(classes)
     places = log_p.numel() // count if count else 0
-    return reduced(loss, reduction, loss.new_tensor(float(places)))
+    return _reduced(loss, reduction, loss.new_tensor(float(places)))
 
 
 def _against_indices(
@@ -118,17 +121,21 @@ def _against_indices(
     counted = target != ignore_index
     index = target.to(torch.int64).where(counted, 0)  # an ignored index may be out of range: read any class there
     weighted = _weighted(log_p, weight, classes)
-    loss = -weighted.gather(classes, index.unsqueeze(classes)).squeeze(classes)
+    try:
+        loss = -weighted.gather(classes, index.unsqueeze(classes)).squeeze(classes)
+    except RuntimeError as error:  # shapes and types are checked, so an index is out of range
+        outside = index[(index < 0) | (index >= log_p.shape[classes])].flatten()
+        raise IndexError(f"Target {outside[0]} is out of bounds: there are {log_p.shape[classes]} classes.") from error
     if smoothing > 0:
         loss = (1 - smoothing) * loss - smoothing / log_p.shape[classes] * weighted.sum(classes)
     loss = loss.where(counted, 0)
     if weight is None:
-        return reduced(loss, reduction, counted.sum())
+        return _reduced(loss, reduction, counted.sum())
     weights = weight.expand(log_p.shape[classes]).gather(0, index.flatten()).view_as(index)
-    return reduced(loss, reduction, weights.where(counted, 0).sum())
+    return _reduced(loss, reduction, weights.where(counted, 0).sum())
 
 
-def reduced(loss: Tensor, reduction: str, count: Tensor) -> Tensor:
+def _reduced(loss: Tensor, reduction: str, count: Tensor) -> Tensor:
     """Bring the losses of all places together.
 
     Args:
@@ -140,7 +147,7 @@ def reduced(loss: Tensor, reduction: str, count: Tensor) -> Tensor:
         ValueError: the reduction is unknown.
 
     Example:
-        >>> reduced(torch.tensor([1.0, 3.0]), "mean", torch.tensor(2))
+        >>> _reduced(torch.tensor([1.0, 3.0]), "mean", torch.tensor(2))
         tensor(2.)
     """
     if reduction == "none":

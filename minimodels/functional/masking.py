@@ -40,7 +40,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0.0 or input.numel() == 0:
         return input
     if p == 1.0:
-        return input.mul_(0.0) if inplace else input * 0.0
+        return input.zero_() if inplace else input * input.new_zeros(())
     mask = torch.empty_like(input).bernoulli_(1.0 - p)
     mask.div_(1.0 - p)
     return input.mul_(mask) if inplace else input * mask

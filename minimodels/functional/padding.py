@@ -9,7 +9,7 @@ from minimodels.functional.layout import image_layout
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Lengthen (or, with negative numbers in constant mode, shorten) the last dimensions of a tensor.
+    """Lengthen (or, with negative numbers, shorten) the last dimensions of a tensor.
 
     With n elements and b more in front, output element j reads input element i = j − b where that exists; else
 
@@ -33,7 +33,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         NotImplementedError: the mode is not one of the four, or one other than constant is given sizes for other
             dimensions than all but the channels and the batch.
 
-    Cost: one copy of the output.
+    Cost: one copy of the output for each dimension that is padded.
 
     See: tests/functional/test_padding.py.
 
@@ -65,21 +65,26 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def _constant(input: Tensor, pad: Sequence[int], value: float) -> Tensor:
-    """Write the input into the middle of a tensor full of the value."""
-    size, inner, outer = list(input.shape), [slice(None)] * input.ndim, [slice(None)] * input.ndim
+    """Lay blocks of the value before and after each dimension; negative sizes cut instead."""
     for step, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim = input.ndim - 1 - step
         length = input.shape[dim]
-        size[dim] = before + length + after
-        if size[dim] < 0:
-            raise RuntimeError(
-                f"pad ({before}, {after}) leaves dimension {dim} of length {length} with {size[dim]} elements"
-            )
-        inner[dim] = slice(max(before, 0), size[dim] - max(after, 0))
-        outer[dim] = slice(max(-before, 0), length - max(-after, 0))
-    padded = input.new_full(size, value)
-    padded[tuple(inner)] = input[tuple(outer)]
-    return padded
+        if length + before + after < 0:
+            raise RuntimeError(f"pad ({before}, {after}) cuts more than dimension {dim} of length {length} has")
+        blocks = [_block(input, dim, before, value), _kept(input, dim, before, after), _block(input, dim, after, value)]
+        input = torch.cat([block for block in blocks if block.shape[dim]] or [blocks[1]], dim)
+    return input
+
+
+def _block(like: Tensor, dim: int, size: int, value: float) -> Tensor:
+    """A block full of the value, as wide as the tensor but for one dimension."""
+    return like.new_full((*like.shape[:dim], max(size, 0), *like.shape[dim + 1 :]), value)
+
+
+def _kept(input: Tensor, dim: int, before: int, after: int) -> Tensor:
+    """What negative sizes leave of a dimension."""
+    first, last = max(-before, 0), input.shape[dim] - max(-after, 0)
+    return input.narrow(dim, first, last - first) if before < 0 or after < 0 else input
 
 
 def _reflected(n: int, before: int, after: int, device: torch.device) -> Tensor:
@@ -98,7 +103,9 @@ def _replicated(n: int, before: int, after: int, device: torch.device) -> Tensor
 def _wrapped(n: int, before: int, after: int, device: torch.device) -> Tensor:
     if max(before, after) > n:
         raise RuntimeError(f"circular padding ({before}, {after}) would wrap around a dimension of {n} more than once")
-    return torch.arange(-before, n + after, device=device) % n
+    first, last = max(-before, 0), n - max(-after, 0)  # negative sizes crop first; what is left is wrapped
+    before, after = max(before, 0), max(after, 0)
+    return torch.arange(-before, last - first + after, device=device) % (last - first) + first
 
 
 _SOURCES: dict[str, Callable[[int, int, int, torch.device], Tensor]] = {

@@ -8,7 +8,7 @@ from torch import Tensor
 from minimodels.functional.layout import image_layout
 from minimodels.functional.padding import pad
 from minimodels.functional.transforms import plain_autograd
-from minimodels.shapes import Windows, ntuple, pool_count, reach
+from minimodels.shapes import Windows, effective_kernel_size, ntuple, pool_output_size
 from minimodels.tap import listened, tap
 
 
@@ -31,7 +31,7 @@ def max_pool2d(
         input: one image or a batch.
         kernel_size: the window; one number, or one for height and one for width.
         stride: step from one window to the next; None is the window's size.
-        padding: −∞ on either side, at most half the window's reach.
+        padding: −∞ on either side, at most half the window.
         dilation: spacing between the elements of a window.
         ceil_mode: round the output size up; the last window may then hang over the edge.
         return_indices: give the winners' places too, as i·W + j within each image.
@@ -58,11 +58,13 @@ def max_pool2d(
         (tensor([[[5., 7.]]]), tensor([[[1, 7]]]))
     """
     kernel = _pair("kernel_size", kernel_size)
-    steps = kernel if stride is None else _pair("stride", stride)
+    steps = kernel if stride is None or stride == () else _pair("stride", stride)
     margins, spacing = _pair("padding", padding), _pair("dilation", dilation)
     counts = _checked_counts(input, kernel, steps, margins, spacing, ceil_mode)
     after = (
-        max(0, (count - 1) * s + reach(k, d) - size - p)  # ceil_mode's last window reads beyond the padding
+        max(
+            0, (count - 1) * s + effective_kernel_size(k, d) - size - p
+        )  # ceil_mode's last window reads beyond the padding
         for count, s, k, d, size, p in zip(counts, steps, kernel, spacing, input.shape[-2:], margins, strict=True)
     )
     windows = Windows(kernel, steps, tuple(zip(margins, after, strict=True)), spacing, groups=1)
@@ -71,7 +73,7 @@ def max_pool2d(
         return _largest(input, windows, counts).contiguous(memory_format=image_layout(input))
     with torch.no_grad():
         winners = _winners(input, windows, counts)  # [N, C, P, Q], places in the image
-    winners = tap("pooling.winners", winners.contiguous(memory_format=image_layout(input)))
+    winners = tap("pooling.indices", winners.contiguous(memory_format=image_layout(input)))
     output = input.flatten(-2).gather(-1, winners.flatten(-2)).unflatten(-1, counts)
     output = output.contiguous(memory_format=image_layout(input))
     return (output, winners) if return_indices else output
@@ -93,7 +95,7 @@ def _winners(x: Tensor, windows: Windows, counts: tuple[int, int]) -> Tensor:
     winner = _first_inside(x, windows, counts).to(small).expand(best.shape)  # padding never leads
     for number, value in enumerate(others, start=1):
         leads = (value > best) | (value != value)  # NaN beats everything, also an earlier NaN
-        winner = torch.maximum(winner, leads * torch.tensor(number, dtype=small, device=x.device))
+        winner = torch.maximum(winner, leads.to(small).mul_(number))
         best = torch.maximum(best, value)
     return _places(winner, x.shape[-1], windows, counts)
 
@@ -122,7 +124,10 @@ def _places(winner: Tensor, width: int, windows: Windows, counts: tuple[int, int
     """Translate a window's winner, numbered within the window, into its place in the image, i·W + j."""
     (top, _), (left, _) = windows.pads
     down, across = windows.dilation
-    offsets = torch.tensor([i * down * width + j * across for i, j in windows.elements()], device=winner.device)
+    within = [
+        torch.arange(k, device=winner.device) * d for k, d in zip(windows.kernel, (down * width, across), strict=True)
+    ]
+    offsets = (within[0][:, None] + within[1]).flatten()  # from a window's corner to each of its elements
     rows = torch.arange(counts[0], device=winner.device) * windows.stride[0] - top
     columns = torch.arange(counts[1], device=winner.device) * windows.stride[1] - left
     corners = rows[:, None] * width + columns  # [P, Q], where each window begins; negative in the padding
@@ -161,13 +166,13 @@ def _checked_counts(
     for p, k, d in zip(padding, kernel, dilation, strict=True):
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
-        if p > reach(k, d) // 2:
+        if p > k // 2:
             raise RuntimeError(
                 "pad should be at most half of effective kernel size, "
                 f"but got pad={p}, kernel_size={k} and dilation={d}"
             )
     rows, columns = (
-        pool_count(size, p, k, d, s, ceil_mode)
+        pool_output_size(size, p, k, d, s, ceil_mode)
         for size, p, k, d, s in zip(input.shape[-2:], padding, kernel, dilation, stride, strict=True)
     )
     if rows < 1 or columns < 1:

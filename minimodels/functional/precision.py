@@ -25,7 +25,7 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
-def lowered(reference: Tensor, operand: Operand) -> Operand:
+def autocast_to_low_precision(reference: Tensor, operand: Operand) -> Operand:
     """Cast an operand of a matrix product to autocast's low precision, if autocast is on.
 
     Args:
@@ -34,13 +34,13 @@ def lowered(reference: Tensor, operand: Operand) -> Operand:
 
     Example:
         >>> with torch.autocast("cpu", dtype=torch.bfloat16):
-        ...     lowered(torch.ones(1), torch.ones(1)).dtype
+        ...     autocast_to_low_precision(torch.ones(1), torch.ones(1)).dtype
         torch.bfloat16
     """
     return _cast(reference, operand, None)
 
 
-def raised(reference: Tensor, operand: Operand) -> Operand:
+def autocast_to_float32(reference: Tensor, operand: Operand) -> Operand:
     """Cast an operand to float32 if autocast is on, as losses do.
 
     Args:
@@ -49,7 +49,7 @@ def raised(reference: Tensor, operand: Operand) -> Operand:
 
     Example:
         >>> with torch.autocast("cpu", dtype=torch.bfloat16):
-        ...     raised(torch.ones(1), torch.ones(1, dtype=torch.bfloat16)).dtype
+        ...     autocast_to_float32(torch.ones(1), torch.ones(1, dtype=torch.bfloat16)).dtype
         torch.float32
     """
     return _cast(reference, operand, torch.float32)

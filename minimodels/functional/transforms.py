@@ -36,8 +36,8 @@ def plain_autograd() -> bool:
     """Say whether ordinary reverse-mode autograd (or none) is at work, so that a hand-derived backward may run.
 
     `torch.func.grad`, `vmap`, `jvp` and `torch.autograd.forward_ad` push a value through rules that a
-    `torch.autograd.Function` written for speed does not have; the definition, made of plain tensor algebra, has all
-    of them. Under `torch.compile` the transforms are traced away, and this is a constant.
+    `torch.autograd.Function` written for speed does not have, and `torch.jit.trace` records only plain operations;
+    the definition, made of plain tensor algebra, serves them all.
 
     Returns:
         True outside of every transform.
@@ -46,6 +46,26 @@ def plain_autograd() -> bool:
         >>> plain_autograd(), torch.func.vmap(lambda x: x * plain_autograd())(torch.ones(1))
         (True, tensor([0.]))
     """
+    if torch._C._are_functorch_transforms_active():  # a compiler sees through this question, not through the next
+        return False
     if torch.compiler.is_compiling():
         return True
-    return not torch._C._are_functorch_transforms_active() and torch.autograd.forward_ad._current_level < 0
+    return torch.autograd.forward_ad._current_level < 0 and torch._C._get_tracing_state() is None
+
+
+def steps_aside(*operands: Tensor) -> bool:
+    """Say whether an operation on these operands has to be left to the definition.
+
+    Beside the transforms of `plain_autograd` these are batches of gradients, as
+    `torch.autograd.functional.jacobian(..., vectorize=True)` hands to a backward pass.
+
+    Args:
+        operands: what goes in.
+
+    Example:
+        >>> steps_aside(torch.ones(1))
+        False
+    """
+    if not plain_autograd():
+        return True
+    return not torch.compiler.is_compiling() and any(map(torch._C._functorch.is_legacy_batchedtensor, operands))

@@ -104,7 +104,7 @@ def _heard(model: Module, listener: Callable[[str, Tensor], Tensor]) -> Iterator
 
     hooks = []
     for path, module in model.named_modules():
-        hooks.append(module.register_forward_pre_hook(lambda _module, _inputs, path=path: enter(path)))
+        hooks.append(module.register_forward_pre_hook(lambda _module, _inputs, path=path: enter(path), prepend=True))
         hooks.append(module.register_forward_hook(lambda *_: leave(), always_call=True))
     try:
         with listening(lambda name, value: listener(f"{running[get_ident()][-1]}/{name}".removeprefix("/"), value)):

@@ -84,7 +84,7 @@ class ConvNd(Module):
         """Draw new weights, evenly within ±1/√(C/groups · kernel), as torch.nn does."""
         init.initialize_affine(self.weight, self.bias)
 
-    def margins(self) -> list[int]:
+    def padding_sizes(self) -> list[int]:
         """List what a padding mode other than zeros adds, in the order of `F.pad`: last dimension first."""
         pads: Pads
         if self.padding == "same":
@@ -145,7 +145,7 @@ class Conv2d(ConvNd):
         RuntimeError: the input does not fit; see `minimodels.functional.conv2d`.
 
     Cost: N·O·(C/groups)·kH·kW·P·Q multiply-adds forward, twice that backward; beyond input and output, 2 MiB of
-        windows at a time (or one sample's, if more) and a channels-last copy of the input.
+        windows at a time (one sample's, if more; in compiled code the batch's) and a channels-last copy of the input.
 
     References: LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541; Dumoulin & Visin 2016, arXiv:1603.07285 (sizes).
 
@@ -193,7 +193,7 @@ class Conv2d(ConvNd):
         """
         padding = self.padding
         if self.padding_mode != "zeros":
-            input, padding = F.pad(input, self.margins(), mode=self.padding_mode), "valid"
+            input, padding = F.pad(input, self.padding_sizes(), mode=self.padding_mode), "valid"
         return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 

@@ -14,7 +14,7 @@ class MaxPool2d(Module):
     Args:
         kernel_size: the window; one number, or one for height and one for width.
         stride: s, step from one window to the next; None is the window's size.
-        padding: −∞ on either side, at most half the window's reach.
+        padding: −∞ on either side, at most half the window.
         dilation: d, spacing between the elements of a window.
         return_indices: give the winners' places too, as i·W + j within each image.
         ceil_mode: round the output size up; the last window may then hang over the edge.

@@ -14,7 +14,7 @@ class LRScheduler:
 
     A schedule is a subclass that says in `get_lr` which rates hold at `self.last_epoch`. The rates that the groups
     began with are kept in the groups as "initial_lr", so that an optimiser's `state_dict` carries them, and the
-    schedule's own state has the keys of `torch.optim.lr_scheduler.LRScheduler`. The constructor takes step 0.
+    schedule's own state loads into `torch.optim.lr_scheduler.LRScheduler` and back. The constructor takes step 0.
 
     Args:
         optimizer: the optimiser, ours or torch's.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from torch import Tensor
 
-from minimodels.shapes import reach
+from minimodels.shapes import effective_kernel_size
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,8 @@ def tensors(draw: DrawFn, shape: tuple[int, ...], layouts: bool = True, dtype: t
     """
     generator = torch.Generator().manual_seed(draw(seeds))
     layout = draw(st.sampled_from(["contiguous", "transposed", "gaps", "channels-last"])) if layouts else "contiguous"
-    if layout == "gaps":
-        wide = (
-            torch.randn(*shape[:-1], 2 * shape[-1] + 1, generator=generator, dtype=dtype) if shape else torch.randn(2)
-        )
-        return wide[..., 1::2] if shape else wide[0].to(dtype)
+    if layout == "gaps" and shape:
+        return torch.randn(*shape[:-1], 2 * shape[-1] + 1, generator=generator, dtype=dtype)[..., 1::2]
     x = torch.randn(shape, generator=generator, dtype=dtype)
     if layout == "transposed" and len(shape) > 1:
         return x.transpose(0, -1).contiguous().transpose(0, -1)
@@ -117,7 +114,7 @@ def conv_cases(draw: DrawFn, dims: int = 2) -> Case:
     if padding == "numbers":
         padding = tuple(draw(st.integers(0, 3)) for _ in range(dims))
     stride = tuple(1 if padding == "same" else draw(st.integers(1, 3)) for _ in range(dims))
-    spans = [reach(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    spans = [effective_kernel_size(k, d) for k, d in zip(kernel, dilation, strict=True)]
     needed = max(spans) if mode != "zeros" else 1  # reflection cannot show more than there is
     margins = padding if isinstance(padding, tuple) else tuple(0 for _ in range(dims))
     floor = [max(needed, 4 if mode != "zeros" else 1, span - 2 * m) for span, m in zip(spans, margins, strict=True)]
@@ -143,7 +140,7 @@ def pool_cases(draw: DrawFn, dims: int = 2) -> Case:
         dims: how many spatial dimensions.
     """
     kernel, dilation, stride = (tuple(draw(st.integers(1, 3)) for _ in range(dims)) for _ in range(3))
-    spans = [reach(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    spans = [effective_kernel_size(k, d) for k, d in zip(kernel, dilation, strict=True)]
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     size = tuple(max(span, 3) + draw(st.integers(0, 5)) for span in spans)
     channels, batch = draw(sizes), draw(st.sampled_from([(), (1,), (3,)]))

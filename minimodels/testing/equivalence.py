@@ -79,7 +79,7 @@ def derivatives(f: Module | Callable[..., Any], *inputs: Any, order: int = 2, se
         f"input {i}": a for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad
     } | parameters
     torch.manual_seed(seed)
-    results = _tensors(f(*(a * 1 if isinstance(a, Tensor) and a.requires_grad else a for a in arguments)))
+    results = _tensors(f(*map(_given, arguments)))
     found = {f"output {i}": result.detach() for i, result in enumerate(results)}
     generator = torch.Generator().manual_seed(seed)
     for n in range(1, order + 1):
@@ -121,6 +121,13 @@ def assert_same(
 def _layout(x: Tensor) -> tuple[bool, bool]:
     """Say whether a tensor is contiguous, and whether channels-last: what a layer has to hand on."""
     return x.is_contiguous(), x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _given(value: Any) -> Any:
+    """Hand a layer a tensor that it may write to (no leaf), laid out as the leaf is."""
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _gradients(

@@ -1,5 +1,6 @@
 """Convolution: both algorithms against each other, against torch in one to three dimensions, and against the laws."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -131,6 +132,16 @@ def test_no_channels_leave_the_bias():
     """The one divergence: torch gives an output without channels, whatever the weight says."""
     y = F.conv2d(torch.zeros(2, 0, 5, 5), torch.zeros(3, 0, 3, 3), torch.tensor([1.0, 2.0, 3.0]))
     assert torch.equal(y, torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1).expand(2, 3, 3, 3))
+    x, w = torch.zeros(2, 0, 5, 5, requires_grad=True), torch.zeros(3, 0, 3, 3, requires_grad=True)
+    F.conv2d(x, w).sum().backward()
+    assert (x.grad.shape, w.grad.shape) == (x.shape, w.shape)
+
+
+def test_whole_numbers_of_any_make():
+    x, w = torch.randn(1, 2, 6, 6), torch.randn(3, 2, 3, 3)
+    assert torch.equal(
+        F.conv2d(x, w, stride=np.int64(2), padding=(np.int32(1), 1)), F.conv2d(x, w, stride=2, padding=1)
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 1])

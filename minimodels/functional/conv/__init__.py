@@ -6,13 +6,16 @@ im2col.py       one matrix product over all windows, with a hand-derived backwar
 Both are public and tested against each other and against torch.nn.functional.
 """
 
+import operator
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from minimodels.functional.conv import definition, im2col
 from minimodels.functional.layout import image_layout
-from minimodels.functional.precision import accumulator, lowered
-from minimodels.functional.transforms import plain_autograd
+from minimodels.functional.precision import accumulator, autocast_to_low_precision
+from minimodels.functional.transforms import steps_aside
 from minimodels.shapes import Windows, ntuple, same_pads
 from minimodels.tap import tap
 
@@ -71,7 +74,11 @@ def conv2d(
         raise RuntimeError(
             f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(input.shape)}"
         )
-    input, weight, bias = lowered(input, input), lowered(input, weight), lowered(input, bias)
+    input, weight, bias = (
+        autocast_to_low_precision(input, input),
+        autocast_to_low_precision(input, weight),
+        autocast_to_low_precision(input, bias),
+    )
     if input.ndim == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = _windows(2, weight, stride, padding, dilation, groups)
@@ -86,8 +93,9 @@ def conv2d(
 
 
 def _product_pays(input: Tensor, weight: Tensor, windows: Windows) -> bool:
-    """Say whether im2col is the algorithm: wherever it is defined, except for one input channel a group."""
-    return plain_autograd() and input.is_floating_point() and (windows.groups == 1 or weight.shape[1] > 1)
+    """Say whether im2col is the algorithm: wherever it is defined, but for one input channel a group, or none."""
+    one = weight.shape[1] == 0 or (windows.groups > 1 and weight.shape[1] == 1)
+    return input.is_floating_point() and not one and not steps_aside(input, weight)
 
 
 def _windows(
@@ -129,13 +137,16 @@ def _windows(
 
 def _spread(value: int | tuple[int, ...], dims: int, name: str) -> tuple[int, ...]:
     """Give each spatial dimension its number; a single one serves all."""
-    values = ntuple(value, dims)
+    values: tuple[Any, ...] = ntuple(value, dims)
     values = values * dims if len(values) == 1 else values
     if len(values) != dims:
         raise RuntimeError(f"expected {name} to be a single integer or {dims} of them, but got {name}={list(values)}")
-    if not all(isinstance(number, (int, torch.SymInt)) for number in values):
-        raise TypeError(f"conv{dims}d takes whole numbers for {name}, but got {name}={list(values)}")
-    return values
+    return tuple(map(_whole, values))
+
+
+def _whole(number: Any) -> Any:
+    """Take whole numbers of any make, NumPy's and a compiler's symbols too; a fraction is a TypeError."""
+    return number if isinstance(number, torch.SymInt) else operator.index(number)
 
 
 def _check(input: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows) -> None:
@@ -164,7 +175,7 @@ def _check(input: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows)
         )
     if min(kernel) <= 0:
         raise RuntimeError(f"kernel size should be greater than zero, but got {tuple(kernel)}")
-    if min(windows.counts(input.shape[2:])) <= 0:
+    if min(windows.output_size(input.shape[2:])) <= 0:
         padded = " x ".join(str(size + sum(pads)) for size, pads in zip(input.shape[2:], windows.pads, strict=True))
         raise RuntimeError(
             f"Calculated padded input size per channel: ({padded}). Kernel size: ({' x '.join(map(str, kernel))}). "

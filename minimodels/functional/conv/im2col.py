@@ -19,19 +19,24 @@ processing"; Chetlur et al. 2014, arXiv:1410.0759 (the gradients as correlations
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from minimodels.functional.conv import definition
 from minimodels.functional.matmul import product
 from minimodels.functional.padding import pad
-from minimodels.functional.transforms import apply
+from minimodels.functional.transforms import apply, steps_aside
 from minimodels.shapes import Windows
 from minimodels.tap import listened, tap
 
-CHUNK = 1 << 19  # elements of rows at a time: 2 MiB of float32, what one core's share of the cache holds
+CHUNK = 1 << 19
+"""Elements of rows at a time on a CPU: 2 MiB of float32, what one core's share of the cache holds."""
+
+DEVICE_CHUNK = 1 << 27
+"""The same on an accelerator, which wants large launches: 512 MiB of float32."""
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -48,7 +53,8 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
         - Output: [N, O, *counts]
 
     Cost: as many multiply-adds as the definition; beyond input and output, `CHUNK` elements of rows (or those of
-        one sample, where that is more) and a channels-last copy of the input.
+        one sample, where that is more; of the whole batch in compiled code and while a tap is listened to) and a
+        channels-last copy of the input.
 
     See: definition.py; tests/functional/test_conv.py.
 
@@ -57,8 +63,10 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
         >>> convolve(torch.tensor([[[1.0, 2.0, 4.0]]]), torch.tensor([[[-1.0, 1.0]]]), None, windows)
         tensor([[[1., 2.]]])
     """
-    if listened():  # autograd's own derivative, so that what a listener puts in place of the patches counts
-        return _forward(x, w, bias, windows)
+    if steps_aside(x, w):
+        return definition.convolve(x, w, bias, windows)
+    if listened():
+        return _watched(x, w, bias, windows)
     return apply(_Convolve, x, w, bias, windows)
 
 
@@ -79,6 +87,9 @@ def input_gradient(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows: 
         - gradient: [N, O, *counts]; w: [O, C/groups, *kernel]
         - Output: [N, C, *size]
     """
+    if steps_aside(gradient, w):
+        x = w.new_zeros(gradient.shape[0], w.shape[1] * windows.groups, *size)
+        return _by_autograd(lambda x: definition.convolve(x, w, None, windows), x, gradient)
     return apply(_InputGradient, gradient, w, size, windows)
 
 
@@ -94,7 +105,18 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         - x: [N, C, *size]; gradient: [N, O, *counts]
         - Output: [O, C/groups, *kernel]
     """
+    if steps_aside(x, gradient):
+        w = x.new_zeros(gradient.shape[1], x.shape[1] // windows.groups, *windows.kernel)
+        return _by_autograd(lambda w: definition.convolve(x, w, None, windows), w, gradient)
     return apply(_WeightGradient, x, gradient, windows)
+
+
+def _by_autograd(f: Callable[[Tensor], Tensor], at: Tensor, gradient: Tensor) -> Tensor:
+    """Let autograd carry a gradient back through a function that is linear, so that it does not matter where."""
+    with torch.enable_grad():
+        at = at.requires_grad_()
+        (carried,) = torch.autograd.grad(f(at), at, gradient, create_graph=True)
+    return carried
 
 
 class _Convolve(torch.autograd.Function):
@@ -157,13 +179,20 @@ class _WeightGradient(torch.autograd.Function):
         )
 
 
+def _watched(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
+    """Convolve with all rows in sight of a listener; the derivative is autograd's, so what takes their place counts."""
+    counts = windows.output_size(x.shape[2:])
+    rows = tap("convolution.patches", _all_rows(x, windows))
+    return _channels_first(_grouped_product(rows, _kernels(w, windows.groups), bias), counts)
+
+
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
     """Multiply each chunk's rows with the kernels and turn the result back to channels-first on its way out."""
-    counts = windows.counts(x.shape[2:])
+    counts = windows.output_size(x.shape[2:])
     kernels = _kernels(w, windows.groups)  # [G, O/G, kernel·C/G]
     y = x.new_empty(x.shape[0], w.shape[0], *counts)
     for chunk, rows in _rows(x, windows):  # [G, L, kernel·C/G], a row for each of the chunk's L windows
-        flat = _grouped_product(tap("convolution.patches", rows), kernels, bias)  # [G, L, O/G]
+        flat = _grouped_product(rows, kernels, bias)  # [G, L, O/G]
         y[chunk] = _channels_first(flat, counts)
     return y
 
@@ -185,7 +214,7 @@ def _mirrored(gradient: Tensor, w: Tensor, windows: Windows) -> Tensor:
     flipped = w.unflatten(0, (windows.groups, -1)).transpose(1, 2).flatten(0, 1)  # [C, O/G, *kernel]
     flipped = flipped.flip(tuple(range(2, w.ndim)))
     pads = windows.mirrored().pads
-    if any(before < 0 or after < 0 for before, after in pads):  # more padding than reach: crop first
+    if any(before < 0 or after < 0 for before, after in pads):  # more padding than the kernel reaches: crop first
         gradient = pad(gradient, [min(p, 0) for pair in reversed(pads) for p in pair])
         pads = tuple((max(before, 0), max(after, 0)) for before, after in pads)
     return _forward(gradient, flipped, None, windows._replace(pads=pads))
@@ -196,7 +225,7 @@ def _col2im(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows: Windows
     groups, inputs, counts = windows.groups, w.shape[1], tuple(gradient.shape[2:])
     kernels = _kernels(w, groups).transpose(1, 2)  # [G, kernel·C/G, O/G]
     x = gradient.new_zeros(gradient.shape[0], *windows.padded(size), groups, inputs)  # channels-last
-    for chunk in _chunks(gradient.shape[0], math.prod(counts) * groups * kernels.shape[1]):
+    for chunk in _chunks(gradient, math.prod(counts) * groups * kernels.shape[1]):
         flat = gradient[chunk].movedim(1, -1).reshape(-1, groups, w.shape[0] // groups).transpose(0, 1)  # [G, L, O/G]
         rows = _grouped_product(flat, kernels, None)  # [G, L, kernel·C/G]
         shares = rows.view(groups, -1, *counts, math.prod(windows.kernel), inputs).movedim(0, -2).unbind(-3)
@@ -208,14 +237,13 @@ def _col2im(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows: Windows
 
 def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
     """Lay the windows out as rows, a chunk of the batch at a time, in one buffer used over and over."""
-    groups, inputs, counts = windows.groups, x.shape[1] // windows.groups, windows.counts(x.shape[2:])
-    view = _window_view(x, windows, counts)  # [N, *counts, *kernel, G, C/G], overlapping memory, no copy
-    view = view.movedim(-2, 0)  # [G, N, *counts, *kernel, C/G]
-    places, width = math.prod(counts), math.prod(windows.kernel) * inputs
-    if view.is_contiguous() or torch.compiler.is_compiling() or listened():  # a 1x1 kernel needs no rows laid out
-        yield slice(None), view.reshape(groups, x.shape[0] * places, width)
+    groups, places = windows.groups, math.prod(windows.output_size(x.shape[2:]))
+    width = math.prod(windows.kernel) * x.shape[1] // groups
+    view = _window_view(x, windows)
+    if view.is_contiguous() or torch.compiler.is_compiling():  # a 1x1 kernel needs no copies; a compiler no chunks
+        yield slice(None), _all_rows(x, windows)
         return
-    chunks = _chunks(x.shape[0], places * groups * width)
+    chunks = _chunks(x, places * groups * width)
     buffer = x.new_empty(groups, (chunks[0].stop if chunks else 0) * places, width)
     for chunk in chunks:
         part = view[:, chunk]
@@ -224,15 +252,26 @@ def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
         yield chunk, rows
 
 
-def _chunks(samples: int, elements: int) -> list[slice]:
+def _all_rows(x: Tensor, windows: Windows) -> Tensor:
+    """Lay all windows out as rows at once, [G, N·windows, kernel·C/G]."""
+    width = math.prod(windows.kernel) * x.shape[1] // windows.groups
+    return _window_view(x, windows).reshape(windows.groups, -1, width)
+
+
+def _chunks(x: Tensor, elements: int) -> list[slice]:
     """Cut a batch where its rows, at so many elements a sample, would outgrow the cache; under a compiler, nowhere."""
-    step = samples if torch.compiler.is_compiling() else CHUNK // max(1, elements)
-    step = min(max(1, step), max(1, samples))
-    return [slice(start, min(start + step, samples)) for start in range(0, samples, step)]
+    if torch.compiler.is_compiling():
+        return [slice(None)]
+    step = (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, elements)
+    step = min(max(1, step), max(1, x.shape[0]))
+    return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]
 
 
-def _window_view(x: Tensor, windows: Windows, counts: tuple[int, ...]) -> Tensor:
-    """See every window of the padded, channels-last input at once: strides make the overlap, not copies."""
+def _window_view(x: Tensor, windows: Windows) -> Tensor:
+    """See every window of the padded, channels-last input at once: strides make the overlap, not copies.
+
+    [G, N, *counts, *kernel, C/G], elements that several windows read standing once in memory.
+    """
     size, groups = tuple(x.shape[2:]), windows.groups
     last = x.movedim(1, -1)  # [N, *size, C]
     if any(map(any, windows.pads)):
@@ -243,8 +282,9 @@ def _window_view(x: Tensor, windows: Windows, counts: tuple[int, ...]) -> Tensor
     batch, *spatial, channel = padded.stride()
     steps = [stride * step for stride, step in zip(spatial, windows.stride, strict=True)]
     elements = [stride * step for stride, step in zip(spatial, windows.dilation, strict=True)]
-    shape = (x.shape[0], *counts, *windows.kernel, groups, x.shape[1] // groups)
-    return padded.as_strided(shape, (batch, *steps, *elements, x.shape[1] // groups * channel, channel))
+    inputs = x.shape[1] // groups
+    shape = (groups, x.shape[0], *windows.output_size(size), *windows.kernel, inputs)
+    return padded.as_strided(shape, (inputs * channel, batch, *steps, *elements, channel))
 
 
 def _kernels(w: Tensor, groups: int) -> Tensor:
