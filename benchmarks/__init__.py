@@ -7,7 +7,9 @@ python -m benchmarks --report             results/README.md anew from the stored
 cases      what a case is, and how a layer becomes one
 conv       convolutions
 linear     dense layers
+model      the digit CNN as a whole: a training step, and inference
 optim      optimisers
+pooling    max pooling
 run        comparing, timing, and the record of a run
 report     tables from records
 """

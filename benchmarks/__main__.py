@@ -1,19 +1,28 @@
 """The command line: `python -m benchmarks [family ...]`."""
 
 import argparse
-import difflib
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from benchmarks import conv, linear, optim, report
+from benchmarks import conv, linear, model, optim, pooling, report
 from benchmarks.cases import Setting
 from benchmarks.run import TOLERANCE, MismatchError, machine, measure, record
 from minimodels.errors import InputError
+from minimodels.recipes.wording import did_you_mean, listing
+from minimodels.training.devices import find_device
 
-FAMILIES = {"conv": conv.CASES, "linear": linear.CASES, "optim": optim.CASES}
+FAMILIES = {
+    "conv": conv.CASES,
+    "linear": linear.CASES,
+    "pooling": pooling.CASES,
+    "model": model.CASES,
+    "optim": optim.CASES,
+}
 RESULTS = Path(__file__).parent / "results"
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCE}
 
@@ -29,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--repeats", type=int, default=20, help="least number of rounds for a case (%(default)s)")
     build.add_argument("--min-time", type=float, default=1.0, help="least number of seconds for a case (%(default)s)")
     build.add_argument("--dtype", choices=DTYPES, default="float32", help="of inputs and weights (%(default)s)")
-    build.add_argument("--device", default="cpu", help="cpu, cuda, mps (%(default)s)")
+    build.add_argument("--device", default="cpu", help="auto, cpu, cuda, mps (%(default)s)")
     build.add_argument("--output", type=Path, help="folder of the results (benchmarks/results)")
     build.add_argument("--tiny", action="store_true", help="shrink every case, only to see that it runs; saves nothing")
     build.add_argument("--report", action="store_true", help="only write README.md from the results that are there")
@@ -40,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the families that are named, print their tables and save their records.
 
     Returns:
-        The exit status: 2 when the input is at fault, 1 when ours and torch's do not compute the same.
+        The exit status: 2 when the input is at fault or Ctrl-C stopped the run, 1 when ours and torch's do not
+        compute the same.
     """
     try:
         _main(list(sys.argv[1:] if arguments is None else arguments))
@@ -50,13 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MismatchError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C: only families that were finished have been saved.", file=sys.stderr)
+        return 2
     return 0
 
 
 def _main(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     families = _families(options.families)
-    setting = Setting(DTYPES[options.dtype], _device(options.device), options.tiny)
+    setting = Setting(DTYPES[options.dtype], find_device(options.device), options.tiny)
     for flag in ("threads", "repeats"):
         value = getattr(options, flag)
         if value is not None and value < 1:
@@ -65,8 +78,14 @@ def _main(arguments: list[str]) -> None:
         torch.set_num_threads(options.threads)
     folder = options.output or RESULTS
     if options.report:
-        report.write_readme(folder)
+        with _writing(folder):
+            report.write_readme(folder)
         return
+    saved = options.output is not None or not options.tiny
+    if saved:
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
     about = machine(setting.device, torch.get_num_threads())
     for family in families:
         print(
@@ -77,25 +96,29 @@ def _main(arguments: list[str]) -> None:
         for case in FAMILIES[family]:
             entries.append(measure(case, setting, repeats=options.repeats, min_time=options.min_time))
             print(report.line(report.row(entries[-1])), flush=True)
-        if options.output or not options.tiny:
-            print(report.save(record(family, setting, entries, _command(family, options)), folder))
+        if saved:
+            with _writing(folder):
+                print(report.save(record(family, setting, entries, _command(family, options)), folder))
 
 
 def _families(names: list[str]) -> list[str]:
     for name in names:
         if name not in FAMILIES:
-            nearest = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.0)[0]
-            raise InputError(f"{name}: no such family of benchmarks; did you mean {nearest}? ({', '.join(FAMILIES)})")
+            raise InputError(
+                f"{name}: there is no such family of benchmarks, only {listing(FAMILIES)}{did_you_mean(name, FAMILIES)}"
+            )
     return names or list(FAMILIES)
 
 
-def _device(name: str) -> torch.device:
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What the disk refuses becomes one sentence."""
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: torch cannot use this device here; leave the flag out for cpu.") from error
-    return device
+        yield
+    except OSError as error:
+        raise InputError(
+            f"--output {folder}: cannot be written ({error.strerror or error}); give another folder."
+        ) from error
 
 
 def _command(family: str, options: argparse.Namespace) -> str:

@@ -47,7 +47,7 @@ def save(record: dict[str, Any], folder: Path) -> Path:
     name = record["family"] if usual else f"{record['family']}-{record['dtype']}"
     path = folder / record["machine"]["slug"] / f"{name}.json"
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_readme(folder)
     return path
 
@@ -64,13 +64,13 @@ def write_readme(folder: Path) -> None:
     parts = [INTRODUCTION]
     for path in sorted(folder.glob("*/*.json")):
         try:
-            parts.append(_section(json.loads(path.read_text())))
-        except (ValueError, KeyError, TypeError) as error:
+            parts.append(_section(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} is not a record of this benchmark ({error}); remove it or run it anew."
             ) from error
     with replacing(folder / "README.md") as temporary:
-        temporary.write_text("\n".join(parts))
+        temporary.write_text("\n".join(parts), encoding="utf-8")
 
 
 INTRODUCTION = """# Results

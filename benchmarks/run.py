@@ -131,7 +131,7 @@ def machine(device: torch.device, threads: int) -> dict[str, Any]:
 def _processor() -> str:
     """The processor's model as the system names it."""
     table = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", table.read_text()) if table.exists() else None
+    found = re.search(r"model name\s*: (.+)", table.read_text(encoding="utf-8")) if table.exists() else None
     return found.group(1) if found else platform.processor() or platform.machine()
 
 
@@ -168,7 +168,7 @@ def _commit() -> str:
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True)
+            done = subprocess.run(["git", *words], cwd=here, capture_output=True, encoding="utf-8", check=True)
         except (OSError, subprocess.CalledProcessError):
             return None
         return done.stdout.strip()

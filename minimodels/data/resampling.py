@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from minimodels.data.images import SIZE
+from minimodels.errors import InputError
 
 BOX = 20
 """Height or width, whichever is larger, of the ink of one of MNIST's digits."""
-
 
 TIE = 1e-4
 """Centres this near to halfway count as halfway, so that rounding errors never move a symmetric digit by a pixel."""
@@ -107,18 +107,26 @@ def _axis(inputs: int, outputs: int) -> Tensor:
     return area(inputs, outputs) if outputs < inputs else bilinear(inputs, outputs)
 
 
-def frame(ink: Tensor) -> Tensor:
+def frame(ink: Tensor, box: int = BOX) -> Tensor:
     """Set a digit as MNIST's are: cropped to its ink, scaled into 20×20 in proportion, centred by mass in 28×28.
+
+    The ink stands in the middle of its box, and the box is moved over the paper by the ink's mass. A box of 28, that
+    of Fashion-MNIST, cannot move: its pictures fill the paper and are centred by their outline.
 
     Args:
         ink: a picture with 0 for paper and at least one pixel above it.
+        box: height or width, whichever is larger, of the ink afterwards; from 1 to 28.
 
     Shape:
         Input [H, W], output [28, 28]; the brightest pixel becomes 1.
 
+    Raises:
+        InputError: a box that does not fit.
+
     References:
         Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition", 1998,
-        section III.A, doi:10.1109/5.726791.
+        section III.A, doi:10.1109/5.726791; H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST", 2017,
+        arXiv:1708.07747, section 2, for the box of 28.
 
     See: tests/data/test_resampling.py
 
@@ -129,10 +137,15 @@ def frame(ink: Tensor) -> Tensor:
         >>> framed.shape, framed.any(dim=1).sum().item(), framed.any(dim=0).sum().item()  # 80×10 becomes 20×2
         (torch.Size([28, 28]), 20, 2)
     """
+    if not 1 <= box <= SIZE:
+        raise InputError(f"box {box}: the paper has {SIZE}×{SIZE} pixels; give a number from 1 to {SIZE}.")
     rows, columns = ink.any(dim=1).nonzero(), ink.any(dim=0).nonzero()
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = BOX / max(box.shape)
-    return place(resize(box, *(max(1, round(side * scale)) for side in box.shape)))
+    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = (max(1, round(side * box / max(cropped.shape))) for side in cropped.shape)
+    top, left = (box - height) // 2, (box - width) // 2
+    square = ink.new_zeros(box, box)
+    square[top : top + height, left : left + width] = resize(cropped, height, width)
+    return place(square)
 
 
 def place(digit: Tensor) -> Tensor:

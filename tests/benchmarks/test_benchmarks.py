@@ -1,5 +1,7 @@
 """The benchmarks themselves: every case runs, differences are found before anything is timed, records are complete."""
 
+import errno
+import io
 import json
 import platform
 import re
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import optim, report
+from benchmarks import model, optim, report
 from benchmarks.cases import Case, Pair, Setting
 from benchmarks.run import MismatchError, machine, measure, record
 
@@ -84,19 +86,19 @@ def test_a_run_stores_a_record_and_its_table(tmp_path: Path, capsys: pytest.Capt
     assert command.main(["linear", *flags, "--dtype", "bfloat16"]) == 0
     printed = capsys.readouterr().out
     slug = machine(torch.device("cpu"), 1)["slug"]
-    stored = json.loads((tmp_path / slug / "linear.json").read_text())
+    stored = json.loads((tmp_path / slug / "linear.json").read_text(encoding="utf-8"))
     assert stored["threads"] == 1
     assert stored["command"] == "python -m benchmarks linear --threads 1 --repeats 2 --min-time 0.0 --tiny"
     assert stored["versions"]["torch"] == torch.__version__
     assert [entry["name"] for entry in stored["cases"]] == [case.name for case in command.FAMILIES["linear"]]
     assert (tmp_path / slug / "linear-bfloat16.json").exists()
-    table = (tmp_path / "README.md").read_text()
+    table = (tmp_path / "README.md").read_text(encoding="utf-8")
     for entry in stored["cases"]:
         assert "| " + " | ".join(report.row(entry)) + " |" in table
         assert report.line(report.row(entry)) in printed
     (tmp_path / "README.md").unlink()
     assert command.main(["--report", "--output", str(tmp_path)]) == 0
-    assert (tmp_path / "README.md").read_text() == table
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == table
 
 
 def test_a_record_names_no_host_and_no_folder() -> None:
@@ -109,12 +111,15 @@ def test_a_record_names_no_host_and_no_folder() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["cnov"], "cnov: no such family of benchmarks; did you mean conv?"),
-        (["linear", "optimiser"], "did you mean optim?"),
+        (["cnov"], "cnov: there is no such family of benchmarks, only conv, linear, "),
+        (["cnov"], "; did you mean conv?"),
+        (["linear", "optimiser"], "; did you mean optim?"),
+        (["xyz"], " or optim.\n"),
         (["--threads", "0"], "--threads 0: give a number from 1 upwards."),
         (["--repeats", "0"], "--repeats 0"),
-        (["--device", "abacus"], "--device abacus: torch cannot use this device here"),
-        (["--device", "meta:x"], "--device meta:x"),
+        (["--device", "abacus"], "device abacus: there is no such device here; choose auto, cpu"),
+        (["--device", "meta:x"], "device meta:x"),
+        (["--device", "meta"], "device meta"),
     ],
 )
 def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,9 +132,66 @@ def test_bad_input_gets_one_sentence(arguments: list[str], sentence: str, capsys
 
 def test_a_file_that_is_no_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "some-machine").mkdir()
-    (tmp_path / "some-machine" / "conv.json").write_text("{}")
+    (tmp_path / "some-machine" / "conv.json").write_text("{}", encoding="utf-8")
     assert command.main(["--report", "--output", str(tmp_path)]) == 2
     assert "conv.json is not a record" in capsys.readouterr().err
+    (tmp_path / "some-machine" / "conv.json").unlink()
+    (tmp_path / "some-machine" / "conv.json").mkdir()
+    assert command.main(["--report", "--output", str(tmp_path)]) == 2
+    assert "conv.json is not a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--report"]])
+def test_an_output_that_cannot_be_written_is_named_before_anything_is_timed(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    assert command.main(["optim", "--tiny", *flags, "--output", str(tmp_path / "file" / "folder")]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"--output {tmp_path / 'file' / 'folder'}: cannot be written (")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_a_disk_that_fills_up_gets_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report, "save", full)
+    assert command.main(["pooling", "--tiny", "--repeats", "1", "--min-time", "0", "--output", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert printed == f"--output {tmp_path}: cannot be written (No space left on device); give another folder.\n"
+
+
+def test_ctrl_c_gets_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    pair = Pair(stopped, float, lambda side: [torch.ones(1)])
+    monkeypatch.setitem(command.FAMILIES, "conv", [Case("conv", "long", "forward", lambda setting: pair)])
+    assert command.main(["conv", "--tiny"]) == 2
+    assert capsys.readouterr().err == "Stopped by Ctrl-C: only families that were finished have been saved.\n"
+
+
+def test_text_is_utf_8_whatever_the_system_prefers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explicit(encoding: str | None, stacklevel: int = 2) -> str:
+        assert encoding == "utf-8"
+        return encoding
+
+    entry = measure(command.FAMILIES["pooling"][0], TINY, repeats=1, min_time=0) | {"name": "3×3"}
+    monkeypatch.setattr(io, "text_encoding", explicit)
+    report.save(record("pooling", TINY, [entry], "python -m benchmarks pooling"), tmp_path)
+    assert "3×3" in (tmp_path / "README.md").read_bytes().decode("utf-8")
+
+
+def test_a_model_that_is_not_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = model.ConvNet.forward
+    monkeypatch.setattr(model.ConvNet, "forward", lambda self, images: 1.01 * forward(self, images))
+    for case in model.CASES:
+        with pytest.raises(MismatchError):
+            measure(case, TINY, repeats=1, min_time=0)
 
 
 def test_a_mismatch_ends_with_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

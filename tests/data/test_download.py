@@ -2,13 +2,20 @@
 
 import errno
 import hashlib
+import io
 import socket
+import ssl
+import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
+import certifi
 import pytest
+from tqdm import tqdm
 
 from minimodels.data import cache_folder, fetch
+from minimodels.data.download import digest
 from minimodels.errors import InputError
 
 CONTENT = bytes(range(256)) * 1000
@@ -77,13 +84,84 @@ def test_every_mirror_is_named_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_no_fault_of_the_mirror(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    attempts = []
 
-    monkeypatch.setattr("minimodels.data.download.tqdm.update", full)  # stands where the disk is written
+    class FullDisk(io.BufferedWriter):
+        def write(self, block: object) -> int:
+            attempts.append(self.name)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r") -> object:
+        return FullDisk(io.FileIO(path, "w")) if mode == "wb" else real(path, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(OSError, match="No space left"):
         fetch([url, url], tmp_path / "data.bin", CHECKSUM)
+    assert len(attempts) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_certificates_are_those_of_the_system_and_those_of_certifi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = "-----END CERTIFICATE-----\n"
+    of_system, of_certifi, *_ = (part + end for part in Path(certifi.where()).read_text(encoding="utf-8").split(end))
+    (tmp_path / "system.pem").write_text(of_system, encoding="utf-8")
+    (tmp_path / "certifi.pem").write_text(of_certifi, encoding="utf-8")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "certifi.pem"))
+    used: list[ssl.SSLContext] = []
+
+    def refused(*_: object, context: ssl.SSLContext, **__: object) -> None:
+        used.append(context)
+        raise OSError("refused")
+
+    monkeypatch.setattr("urllib.request.urlopen", refused)
+    with pytest.raises(InputError, match="refused"):
+        fetch(["https://127.0.0.1/data.bin"], tmp_path / "data.bin", CHECKSUM)
+    trusted = set(used[0].get_ca_certs(binary_form=True))
+    assert trusted >= {ssl.PEM_cert_to_DER_cert(part[part.index("-----BEGIN") :]) for part in (of_system, of_certifi)}
+    assert used[0].verify_mode == ssl.CERT_REQUIRED
+    assert used[0].check_hostname
+
+
+@pytest.mark.parametrize("place", ["terminal", "notebook", "log file"])
+def test_a_bar_is_shown_where_somebody_sees_it(
+    place: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden: list[bool] = []
+
+    class Bar(tqdm):
+        def __init__(self, **settings: object) -> None:
+            super().__init__(**settings)
+            hidden.append(self.disable)
+
+    monkeypatch.setattr("minimodels.data.download.tqdm", Bar)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: place == "terminal")
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if place == "notebook":
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    fetch([url], tmp_path / "data.bin", CHECKSUM)
+    assert hidden == [place == "log file"]
+
+
+def test_md5_is_no_security_and_works_where_security_forbids_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = hashlib.new
+
+    def strict(name: str, data: bytes = b"", *, usedforsecurity: bool = True) -> object:
+        if usedforsecurity:
+            raise ValueError("disabled for FIPS")
+        return real(name, data, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "new", strict)
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"abc")
+    assert digest(path) == "md5:900150983cd24fb0d6963f7d28e17f72"
 
 
 def test_the_cache_folder_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def drawings(draw: st.DrawFn) -> Pixels:
     return page
 
 
-def read(path: Path, picture: object, **options: object) -> Tensor:
+def read(path: Path, picture: object, box: int = 20, **options: object) -> Tensor:
     (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
-    return read_digit(path)
+    return read_digit(path, box)
 
 
 @given(page=drawings())
@@ -124,6 +124,13 @@ def test_formats(tmp_path: Path, path: Path, kind: str) -> None:
     assert (other - read(path, page)).abs().mean() < 0.02
 
 
+def test_a_garment_that_fills_its_paper_reads_back_as_it_is(path: Path) -> None:
+    boot = np.zeros((28, 28), np.uint8)
+    boot[:, 5:13] = 200
+    boot[20:, 5:22] = 255
+    torch.testing.assert_close(read(path, boot, box=28)[0], torch.from_numpy(boot) / 255, rtol=0, atol=1e-4)
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data/mnist is not here")
 def test_mnist_reads_back_as_it_is(path: Path) -> None:
     _, test = load_mnist(data_dir=REAL)
@@ -172,6 +179,14 @@ def test_an_enormous_picture_is_refused_before_it_is_decoded(path: Path, monkeyp
         read(path, np.zeros((30, 30), np.uint8))
 
 
+@pytest.mark.parametrize("shape", [(1, 9_000_000), (20_001, 1)])
+def test_a_picture_of_an_enormous_side_is_refused(path: Path, shape: tuple[int, int]) -> None:
+    page = np.zeros(shape, np.uint8)
+    page.flat[5_000] = 255
+    with pytest.raises(InputError, match=f"{shape[1]}×{shape[0]} pixels are too many"):
+        read(path, page)
+
+
 def test_pixels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finite numbers"):
         read(tmp_path / "digit.tiff", np.full((30, 30), np.nan, np.float32))
@@ -205,5 +220,5 @@ def test_without_pillow_the_remedy_is_named(path: Path, monkeypatch: pytest.Monk
 
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(path)
     monkeypatch.setattr(builtins, "__import__", without_pillow)
-    with pytest.raises(InputError, match=r'pip install "minimodels\[plot\]"'):
+    with pytest.raises(InputError, match=r"run: pip install pillow$"):
         read_digit(path)

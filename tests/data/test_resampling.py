@@ -1,5 +1,6 @@
 """Resampling: the matrices against PyTorch's kernels, and what a frame must leave unchanged."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as reference
 
 from minimodels.data.resampling import BOX, area, bilinear, frame, place, resize
+from minimodels.errors import InputError
 
 SIDES = st.integers(1, 40)
 
@@ -68,6 +70,29 @@ def test_a_frame_holds_the_digit_in_a_box_of_twenty(ink: Tensor) -> None:
     height, width = (int(framed.any(dim=axis).sum()) for axis in (1, 0))
     assert max(height, width) == BOX
     assert abs(min(height, width) - BOX * min(ink.shape) / max(ink.shape)) <= 1
+
+
+@given(ink=inks, box=st.integers(1, 28))
+def test_a_box_of_another_size(ink: Tensor, box: int) -> None:
+    framed = frame(ink, box)
+    assert framed.shape == (28, 28)
+    height, width = (int(framed.any(dim=axis).sum()) for axis in (1, 0))
+    assert max(height, width) == box
+    assert abs(min(height, width) - box * min(ink.shape) / max(ink.shape)) <= 1
+
+
+@given(long=st.just(28), short=st.integers(1, 28), wide=st.booleans(), seed=SIDES)
+def test_a_box_of_the_whole_paper_is_centred_whatever_its_mass(long: int, short: int, wide: bool, seed: int) -> None:
+    ink = noise(long, short, seed=seed).pow(8) + 1e-3
+    before = (28 - short) // 2
+    paper = reference.pad(ink / ink.max(), (before, 28 - short - before))
+    assert torch.equal(frame(ink.T if wide else ink, 28), paper.T if wide else paper)
+
+
+@pytest.mark.parametrize("box", [0, 29])
+def test_a_box_that_is_no_part_of_the_paper_is_refused(box: int) -> None:
+    with pytest.raises(InputError, match=f"box {box}: "):
+        frame(torch.ones(3, 3), box)
 
 
 @given(ink=inks, top=SIDES, bottom=SIDES, left=SIDES, right=SIDES, strength=st.floats(0.1, 9))
