@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from minimodels.errors import InputError
-from minimodels.files import replacing
+from minimodels.files import replacing, write_json
 
 HEADER = ("case", "ours, ms", "torch, ms", "ratio", "error")
 
@@ -46,8 +46,7 @@ def save(record: dict[str, Any], folder: Path) -> Path:
     usual = (record["device"], record["dtype"]) in {("cpu", "float32"), ("cuda", "float32")}
     name = record["family"] if usual else f"{record['family']}-{record['dtype']}"
     path = folder / record["machine"]["slug"] / f"{name}.json"
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(path, record)
     write_readme(folder)
     return path
 

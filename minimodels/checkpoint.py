@@ -24,23 +24,28 @@ HEADER = "minimodels"
 
 One key, because safetensors writes several in random order, and the same weights should give the same bytes."""
 
+OURS = ("format", "minimodels", "model", "crc32")
+"""The names among the metadata that say what is in the file; nobody else's may be called so."""
+
 
 def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, Any] | None = None) -> None:
     """Write a model's parameters and buffers as one safetensors file, in one atomic step.
 
-    A tensor that appears under several names (tied weights) is written once, under the first of them.
+    A tensor that appears under several names (tied weights) is written once, under the first of them. A model that
+    `torch.compile` gave is saved as the one inside it.
     The header also holds the class of the model, the version of minimodels and a CRC-32 over everything, so that a
     file damaged on the way is noticed when it is read.
 
     Args:
         path: the file; one that exists is replaced when the new one is complete, never before.
         model: what to save.
-        metadata: anything else worth keeping that JSON can hold, such as settings.
+        metadata: anything else worth keeping that JSON can hold, such as settings; keys become text, as in JSON.
 
     Raises:
-        InputError: the file could not be written, for example because the disk is full.
+        InputError: the file could not be written, for example because the disk is full; metadata under a name that is
+            ours; or a model with state that is no tensor.
 
-    Cost: no copy of tensors that are contiguous and on the CPU.
+    Cost: no copy of tensors that are contiguous, on the CPU, and share no memory with others.
 
     See: tests/test_checkpoint.py
 
@@ -54,9 +59,13 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping
         >>> load_model(path, model)["epochs"], model["weight"].data
         (5, tensor([0., 1., 2.]))
     """
-    path = Path(path)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _distinct(model).items()}
-    about = {**(metadata or {}), "format": FORMAT, "minimodels": __version__, "model": type(model).__name__}
+    path, model = Path(path), _plain(model)
+    tensors = _distinct(model)
+    about = json.loads(json.dumps(dict(metadata or {})))  # as it will be read, so that the checksum is over that
+    for name in OURS:
+        if name in about:
+            raise InputError(f'metadata "{name}": minimodels keeps its own under this name; choose another name.')
+    about |= {"format": FORMAT, "minimodels": __version__, "model": type(model).__name__}
     about["crc32"] = _checksum(tensors, about)
     with replacing(path) as temporary:
         try:
@@ -81,7 +90,8 @@ def load_model(path: str | os.PathLike[str], model: nn.Module) -> dict[str, Any]
 
     Raises:
         InputError: no such file, a damaged or foreign one, one from a later version, or one of another model;
-            in the last case all missing, unknown and misshapen tensors are named.
+            in the last case all missing, unknown and misshapen tensors are named. Or the model has state that is no
+            tensor.
 
     Example:
         >>> import tempfile
@@ -93,7 +103,8 @@ def load_model(path: str | os.PathLike[str], model: nn.Module) -> dict[str, Any]
         minimodels.errors.InputError: ...weight [3] in the file but [4] in the model...
     """
     tensors, about = load_tensors(path)
-    wanted = model.state_dict(keep_vars=True)
+    model = _plain(model)
+    wanted = _state(model)
     first_name: dict[int, str] = {}
     for name, tensor in wanted.items():
         twin = first_name.setdefault(id(tensor), name)
@@ -162,11 +173,36 @@ def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> int:
     return total
 
 
+def _plain(model: nn.Module) -> nn.Module:
+    """The model itself, out of the wrapper that `torch.compile` puts round it."""
+    inner = getattr(model, "_orig_mod", model)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of a model by name, the very objects."""
+    state: dict[str, Any] = model.state_dict(keep_vars=True)
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise InputError(
+                f"{name} is a {kind}, not a tensor, which safetensors cannot hold; keep it in the metadata."
+            )
+    return state
+
+
 def _distinct(model: nn.Module) -> dict[str, Tensor]:
-    """The state of a model with every tensor once, under its first name."""
+    """What is written of a model: every tensor once, under its first name, contiguous and in memory of its own."""
     names: dict[int, str] = {}
-    state = model.state_dict(keep_vars=True)
-    return {name: tensor for name, tensor in state.items() if names.setdefault(id(tensor), name) == name}
+    memory: set[int] = set()
+    tensors = {}
+    for name, tensor in _state(model).items():
+        if names.setdefault(id(tensor), name) == name:
+            tensor = tensor.detach().cpu().contiguous()
+            place = tensor.untyped_storage().data_ptr()
+            tensors[name] = tensor.clone() if place in memory else tensor
+            memory.add(place)
+    return tensors
 
 
 def _mismatches(found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size]) -> list[str]:

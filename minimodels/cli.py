@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     try:
-        status = run(list(sys.argv[1:] if argv is None else argv))
+        status = 0
+        with suppress(SystemExit):  # the way argparse leaves when it has printed --help
+            status = run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()  # here, where a reader that has gone is still noticed
         return status
     except InputError as error:

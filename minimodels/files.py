@@ -1,10 +1,12 @@
 """Writing files so that nothing is ever half-written: temporary name, flush to disk, rename."""
 
+import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -18,7 +20,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Args:
         path: the file to write; its folder is created when it is missing.
 
+    Raises:
+        OSError: it cannot be written; the error names `path` where the system named no file (as for a full disk).
+
     Example:
+        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> with replacing(folder / "note.txt") as temporary:
         ...     _ = temporary.write_text("whole")
@@ -27,31 +33,48 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
-        _flush(temporary)
-        temporary.chmod(_default_mode())
+        _flush(temporary, os.O_RDWR)
         temporary.replace(path)
-        if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is already journaled
-            _flush(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is already journaled
+        with suppress(OSError):  # some network file systems refuse it; the file is in its place already
+            _flush(path.parent, os.O_RDONLY)
 
 
-def _flush(path: Path) -> None:
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    r"""Write a value as indented JSON, in one atomic step.
+
+    Args:
+        path: the file.
+        value: what JSON can hold; NaN and infinity are not among it.
+
+    Raises:
+        ValueError: a number is not finite.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "config.json"
+        >>> write_json(path, {"epochs": 5})
+        >>> path.read_text()
+        '{\n  "epochs": 5\n}\n'
+    """
+    text = json.dumps(value, indent=2, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _flush(path: Path, flags: int) -> None:
     """Force what the system still holds of a file, or of a folder's list of names, onto the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _default_mode() -> int:
-    """The mode that an ordinary open() would give; mkstemp's private 0600 would surprise."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -19,7 +19,7 @@ from minimodels.data import ImageSet, load_digits
 from minimodels.models import ConvNet
 from minimodels.recipes import cnn
 from minimodels.recipes.cnn import CNNSettings
-from minimodels.recipes.config import write_config
+from minimodels.recipes.runs import write_config
 from minimodels.training import Trainer
 
 ROOT = Path(__file__).parents[1]
@@ -70,8 +70,10 @@ def test_train_evaluate_predict(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.startswith("digits: test accuracy ")
     _, test = load_digits()
     Image.fromarray((255 * test.images[0, 0]).byte().numpy()).save(tmp_path / "a.png")
-    assert main(["predict", str(out), str(tmp_path / "a.png"), str(tmp_path / "a.png"), "--device", "cpu"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    picture = str(tmp_path / "a.png")
+    for words in ([picture, picture, "--device", "cpu"], [picture, "--device", "cpu", picture], ["--device=cpu"]):
+        assert main(["predict", str(out), *words]) == (0 if picture in words else 2)
+        assert len(capsys.readouterr().out.splitlines()) == words.count(picture)
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -111,21 +113,22 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_help_of_a_run(command: str, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([command, str(finished), "--help"])
-    assert stop.value.code == 0
+    assert main([command, str(finished), "--help"]) == 0
     out = capsys.readouterr().out
     assert "--device" in out
     assert "--lr" not in out
 
 
+def test_help_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "cnn", "--help"]) == 0
+    assert "--lr" in capsys.readouterr().out
+
+
 def test_help_of_a_recipe_does_not_wait_for_matplotlib() -> None:
     code = """
 import sys, minimodels.cli
-try:
-    minimodels.cli.main(["train", "cnn", "--help"])
-finally:
-    print("matplotlib" in sys.modules)
+minimodels.cli.main(["train", "cnn", "--help"])
+print("matplotlib" in sys.modules)
 """
     assert shell("-c", code).stdout.endswith("False\n")
 
@@ -145,7 +148,7 @@ finally:
             ["train", "cnn", "--data", "minst"],
             "--data minst: choose digits, mnist or fashion-mnist; did you mean mnist?",
         ),
-        (["train", "cnn", "--device", "gpu"], "device gpu: there is no such device here"),
+        (["train", "cnn", "--device", "gpu"], "--device gpu: there is no such device here; choose --device"),
         (["train", "cnn", "--data", "mnist", "--data-dir", "no/where"], "--data-dir"),
         (["train", "cnn", "--config", "no.json"], "no.json: there is no such file"),
         (["evaluate"], "minimodels evaluate: name a run folder first"),
@@ -159,12 +162,20 @@ def test_bad_words(words: list[str], message: str, capsys: pytest.CaptureFixture
 
 def test_bad_words_about_a_run(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "INPUT" in refused(capsys, "predict", finished)
+    assert "-none.png: there is no such file" in refused(capsys, "predict", finished, "--", "-none.png")
     assert "none.png: there is no such file" in refused(capsys, "predict", finished, "none.png")
     (tmp_path / "text.png").write_text("no picture")
     assert "text.png: not a readable picture" in refused(capsys, "predict", finished, tmp_path / "text.png")
     assert "--data digts: choose" in refused(capsys, "evaluate", finished, "--data", "digts")
     assert "does not take this" in refused(capsys, "evaluate", finished, "--lr", "1")
     assert "--data-dir" in refused(capsys, "evaluate", finished, "--data", "mnist", "--data-dir", tmp_path / "none")
+
+
+def test_a_run_of_a_device_that_is_not_here(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.safetensors").write_bytes((finished / "model.safetensors").read_bytes())
+    write_config(tmp_path / "config.json", "cnn", CNNSettings(device="cuda:99"))
+    sentence = refused(capsys, "evaluate", tmp_path)
+    assert "--device cuda:99: there is no such device here; choose --device auto, --device cpu" in sentence
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "other model", "noise", "empty"])
@@ -207,7 +218,9 @@ def test_a_full_disk(
         case _:
             monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     sentence = refused(capsys, "train", "cnn", "--epochs", "1", "--out", tmp_path / "run")
-    assert str(tmp_path / "run") in sentence
+    written = {"save_file": "model.safetensors", "csv": "metrics.csv", "png": "curves.png"}
+    assert str(tmp_path / "run" / written[victim]) in sentence
+    assert (tmp_path / "run" / "summary.json").exists() == (victim == "png")
     assert "no space left on device; free some space or choose another disk with --out." in sentence
     assert not [path.name for path in (tmp_path / "run").iterdir() if path.name.endswith((".part", ".tmp"))]
 

@@ -1,6 +1,5 @@
 """Pictures of a run: learning curves, mistakes, filters. Needs matplotlib, which the `plot` extra brings."""
 
-import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,33 +13,52 @@ from minimodels.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HINT = 'For pictures of the run: pip install "minimodels[plot]"'
+HINT = "For pictures of the run: pip install matplotlib"
 INK, MUTED, GRID = "#1f2430", "#7a8190", "#e6e8ec"
 TRAIN, TEST, WRONG = "#9aa7bd", "#1f5fbf", "#c23b3b"
 
 
 def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+    """Whether matplotlib is installed, and whole."""
+    try:
+        import matplotlib.figure  # noqa: F401 (it is the attempt that counts)
+    except ImportError:
+        return False
+    return True
 
 
-def curves(columns: Mapping[str, Sequence[float]], path: str | os.PathLike[str], title: str = "") -> None:
+def is_share(name: str) -> bool:
+    """Whether a quantity of this name is a part of a whole, which is shown in per cent.
+
+    Args:
+        name: such as "loss" or "val_accuracy".
+
+    Example:
+        >>> is_share("val_accuracy"), is_share("loss")
+        (True, False)
+    """
+    return name.endswith("accuracy")
+
+
+def curves(records: Sequence[Mapping[str, float]], path: str | os.PathLike[str], title: str = "") -> None:
     """Draw how training went: one panel for each quantity that was measured in training and on held-out data.
 
     Args:
-        columns: by name, as `History.history` gives them; the column "loss" is shown beside "val_loss".
+        records: one an epoch, as `History.records` has them; "loss" is shown beside "val_loss", over "epoch".
         path: the PNG file.
         title: above the panels.
     """
-    names = [name for name in columns if name != "lr" and not name.startswith("val_")]
+    columns = dict.fromkeys(name for record in records for name in record)
+    names = [name for name in columns if name not in ("epoch", "lr") and not name.startswith("val_")]
     figure = _figure(width=5.0 * len(names), height=3.6, title=title, layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        percent = name.endswith("accuracy")
+        percent = is_share(name)
         for column, label, colour in ((name, "train", TRAIN), (f"val_{name}", "test", TEST)):
-            values = [100 * value if percent else value for value in columns.get(column, ())]
-            if values:
-                _line(axes, values, label, colour)
-        if name == "loss" and min(columns[name]) > 0:
+            measured = [record for record in records if column in record]
+            if measured:
+                values = [record[column] * (100 if percent else 1) for record in measured]
+                _line(axes, [record["epoch"] for record in measured], values, label, colour)
+        if name == "loss" and min(record["loss"] for record in records) > 0:
             _logarithmic(axes)
         axes.set_title(f"{name}, %" if percent else name, loc="left", color=INK, fontsize=10)
         axes.set_xlabel("epoch", color=MUTED, fontsize=9)
@@ -161,10 +179,10 @@ def _logarithmic(axes: Any) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _line(axes: Any, values: Sequence[float], label: str, colour: str) -> None:
+def _line(axes: Any, epochs: Sequence[float], values: Sequence[float], label: str, colour: str) -> None:
     """One curve over the epochs, with its last value in the legend."""
-    axes.plot(range(1, len(values) + 1), values, color=colour, lw=1.8, clip_on=False, label=f"{label} {values[-1]:.4g}")
-    axes.plot(len(values), values[-1], "o", color=colour, ms=4, clip_on=False)
+    axes.plot(epochs, values, color=colour, lw=1.8, clip_on=False, label=f"{label} {values[-1]:.4g}")
+    axes.plot(epochs[-1], values[-1], "o", color=colour, ms=4, clip_on=False)
     axes.grid(axis="y", color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -4,9 +4,8 @@ cnn.py        ConvNet on handwritten digits, MNIST or Fashion-MNIST
 recipe.py     what a recipe is, and the list of them
 settings.py   a dataclass of settings: types, limits, help
 flags.py      the command line made from it
-config.py     the file made from it, which repeats a run
 wording.py    words for messages
-runs.py       the run folder
+runs.py       the run folder, and its config.json, which repeats the run
 """
 
 from minimodels.recipes.recipe import RECIPES, Recipe, find_recipe

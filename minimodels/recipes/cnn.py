@@ -1,6 +1,5 @@
 """The digit CNN: train ConvNet on handwritten digits, on MNIST or on Fashion-MNIST."""
 
-import json
 import math
 import platform
 import time
@@ -15,7 +14,7 @@ from minimodels import functional as F
 from minimodels.checkpoint import load_model
 from minimodels.data import Batches, ImageSet, RandomShift, load_digits, load_mnist, read_digit
 from minimodels.errors import InputError
-from minimodels.files import replacing
+from minimodels.files import write_json
 from minimodels.inspection import report
 from minimodels.models import ConvNet
 from minimodels.optim import Adam, WarmupCosineLR
@@ -38,8 +37,10 @@ class CNNSettings(Settings):
     split: Literal["random", "writers"] = setting("random", "of digits: mixed, or tested on writers never seen")
     epochs: int | None = setting(None, "times through the training data (default: 25 for digits, else 5)", at_least=1)
     batch_size: int = setting(64, "pictures in one step", at_least=1)
+    accumulate: int = setting(1, "batches in one step, as if they were one big batch", at_least=1)
     lr: float = setting(2e-3, "learning rate of Adam at its peak", above=0)
     warmup: float = setting(0.1, "part of all steps in which the rate rises, before it falls", at_least=0, at_most=1)
+    clip_norm: float | None = setting(None, "greatest norm of the gradient (default: not clipped)", above=0)
     shift: int | None = setting(
         None,
         "pixels by which pictures are moved at random in training (default: 1 for digits, else 0)",
@@ -121,14 +122,16 @@ def train(chosen: CNNSettings) -> Path:
     with guarded(folder):
         augment = RandomShift(chosen.shift) if chosen.shift else None
         batches = Batches(*train_set, batch_size=chosen.batch_size, shuffle=True, seed=chosen.seed, augment=augment)
-        trainer = _trainer(chosen, model, device, folder, steps=len(batches) * chosen.epochs)
+        steps = chosen.epochs * -(-len(batches) // chosen.accumulate)
+        trainer = _trainer(chosen, model, device, folder, steps)
         say(f"ConvNet with {_size(model):,} parameters, on {device}; the run folder is {folder}")
         say(f"{chosen.data}: {batches.samples:,} pictures to train on, {len(test_set.labels):,} to test with")
         start = time.perf_counter()
         trainer.fit(batches, chosen.epochs, Batches(*test_set, batch_size=EVALUATION_BATCH))
         seconds = time.perf_counter() - start
+        line = _summarise(trainer, seconds, folder)  # first, so that nothing that goes wrong later loses the result
         _draw(trainer, test_set, folder, chosen)
-        say(_summarise(trainer, seconds, folder))
+        say(line)
     return folder
 
 
@@ -167,7 +170,8 @@ def predict(folder: Path, chosen: CNNSettings, inputs: list[str]) -> list[int]:
         The class of each picture.
     """
     trainer = _restored(folder, chosen)
-    images = torch.stack([read_digit(path) for path in inputs])  # [N, 1, 28, 28]
+    box = 28 if chosen.data == "fashion-mnist" else 20  # clothes fill the picture, digits have a margin
+    images = torch.stack([read_digit(path, box=box) for path in inputs])  # [N, 1, 28, 28]
     probabilities = F.softmax(trainer.predict(images, batch_size=EVALUATION_BATCH).float(), dim=1)
     likeliest = probabilities.topk(2, dim=1)
     for path, (first, second), (sure, less) in zip(
@@ -182,7 +186,7 @@ def _prepare(chosen: CNNSettings) -> torch.device:
     """Set the number of threads, find the device."""
     if chosen.threads is not None:
         torch.set_num_threads(chosen.threads)
-    return find_device(chosen.device)
+    return find_device(chosen.device, "--device")
 
 
 def _trainer(chosen: CNNSettings, model: ConvNet, device: torch.device, folder: Path, steps: int) -> Trainer:
@@ -197,6 +201,8 @@ def _trainer(chosen: CNNSettings, model: ConvNet, device: torch.device, folder: 
         metrics={"accuracy": accuracy},
         device=device,
         precision=chosen.precision,
+        accumulate=chosen.accumulate,
+        clip_norm=chosen.clip_norm,
         callbacks=[ModelCheckpoint(folder / MODEL, {"data": chosen.data}), CSVLogger(folder), ProgressBar()],
     )
 
@@ -215,11 +221,11 @@ def _draw(trainer: Trainer, test_set: ImageSet, folder: Path, chosen: CNNSetting
     if not report.can_draw():
         say(report.HINT)
         return
-    columns = trainer.history.history
+    records = trainer.history.records
     logits = trainer.predict(test_set.images, batch_size=EVALUATION_BATCH)
-    title = f"ConvNet on {chosen.data}: {100 * columns['val_accuracy'][-1]:.2f} % right after epoch {trainer.epoch}"
+    title = f"ConvNet on {chosen.data}: {100 * records[-1]['val_accuracy']:.2f} % right after epoch {trainer.epoch}"
     first = next(part for part in trainer.model.modules() if isinstance(part, nn.Conv2d))
-    report.curves(columns, folder / "curves.png", title)
+    report.curves(records, folder / "curves.png", title)
     report.mistakes(*test_set, F.softmax(logits.float(), dim=1), folder / "mistakes.png", chosen.class_names)
     report.filters(first.weight, folder / "filters.png", "Filters of the first convolution")
 
@@ -230,7 +236,7 @@ def _summarise(trainer: Trainer, seconds: float, folder: Path) -> str:
     speed = history.total("samples") / history.total("seconds")
     summary = {
         "test_accuracy": last["val_accuracy"],
-        "test_loss": last["val_loss"],
+        "test_loss": last["val_loss"] if math.isfinite(last["val_loss"]) else None,
         "epochs": trainer.epoch,
         "seconds": round(seconds, 3),
         "samples_per_second": round(speed, 1),
@@ -241,15 +247,14 @@ def _summarise(trainer: Trainer, seconds: float, folder: Path) -> str:
         "torch": torch.__version__,
         "minimodels": __version__,
     }
-    with replacing(folder / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", summary)
     epochs = f"{trainer.epoch} epoch{'s' if trainer.epoch > 1 else ''}"
     return f"test accuracy {100 * last['val_accuracy']:.2f} % after {epochs}, {seconds:.1f} s, {speed:,.0f} samples/s"
 
 
 def _size(model: torch.nn.Module) -> int:
     """How many parameters a model has."""
-    return sum(math.prod(parameter.shape) for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 RECIPE = Recipe(

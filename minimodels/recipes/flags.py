@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from minimodels.errors import InputError
-from minimodels.recipes.config import read_config
+from minimodels.recipes.runs import read_config
 from minimodels.recipes.settings import Kind, Settings, checked, kinds
 from minimodels.recipes.wording import did_you_mean, flag
 
@@ -42,7 +42,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: they do not fit.
         """
-        known, rest = self.parse_known_args(argv)
+        # Flags may stand between inputs; but up to Python 3.12 argparse then loses what comes after "--".
+        parse = self.parse_known_args if "--" in argv else self.parse_known_intermixed_args
+        known, rest = parse(argv)
         if rest:
             word = rest[0].split("=")[0]
             flags = [option for option in self._option_string_actions if option.startswith("--")]

@@ -2,17 +2,50 @@
 
 import errno
 import itertools
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from minimodels.errors import InputError
-from minimodels.recipes.config import read_config, write_config
+from minimodels.files import write_json
 from minimodels.recipes.settings import Settings
 
 CONFIG = "config.json"
 MODEL = "model.safetensors"
+
+
+def read_config(path: str | os.PathLike[str]) -> tuple[str | None, dict[str, Any]]:
+    """The recipe's name, if it is given, and the settings in a config file.
+
+    Args:
+        path: a JSON file, such as the config.json of a run folder.
+
+    Raises:
+        InputError: no such file, or not a JSON object.
+    """
+    try:
+        values = json.loads(Path(path).read_bytes())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError(f"{path}: there is no such file; give a config.json.") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error}); repair it, or give the config.json of a run.") from None
+    if not isinstance(values, dict) or not isinstance(values.get("recipe"), str | None):
+        raise InputError(f'{path}: must be a JSON object such as {{"recipe": "cnn", "epochs": 5}}.')
+    return values.pop("recipe", None), values
+
+
+def write_config(path: str | os.PathLike[str], recipe: str, chosen: Settings) -> None:
+    """Write a config file that `read_config` reads back to the same settings: it repeats the run.
+
+    Args:
+        path: the file.
+        recipe: its name.
+        chosen: its settings.
+    """
+    write_json(path, {"recipe": recipe, **chosen.to_json()})
 
 
 def new_run(out: Path, recipe: str, chosen: Settings) -> Path:
@@ -84,23 +117,19 @@ def open_run(folder: Path) -> tuple[str, dict[str, Any]]:
 
 @contextmanager
 def guarded(folder: Path) -> Iterator[None]:
-    """Whatever stops the block, the message names the folder and says what is left in it.
+    """When the user stops the block, the message names the folder and says what is left in it.
 
     Args:
         folder: of the run.
 
     Raises:
-        KeyboardInterrupt: with that message, when the user stops the run.
-        OSError: with the folder as its file name, where the system did not give one (as for a full disk).
+        KeyboardInterrupt: with that message.
     """
     try:
         yield
     except KeyboardInterrupt:
         kept = "the model and the metrics of its last full epoch" if (folder / MODEL).exists() else "its settings"
         raise KeyboardInterrupt(f"Stopped by Ctrl-C: {folder} keeps {kept}.") from None
-    except OSError as error:
-        error.filename = error.filename or str(folder)
-        raise
 
 
 def disk_problem(error: OSError) -> str:

@@ -1,6 +1,6 @@
 """Settings of a recipe: one dataclass, from which flags, config files, --help and checks are made.
 
-The flags are made in flags.py, the files in config.py.
+The flags are made in flags.py, the files in runs.py.
 """
 
 import dataclasses
@@ -187,7 +187,12 @@ class Kind(NamedTuple):
             usable = False
         if not usable:
             raise InputError(f"{where}: must be a {'path' if self.base is Path else 'text'}.")
-        return self.base(value)
+        if self.base is not Path:
+            return value
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:  # nobody of that name has a home: the name is meant as it stands
+            return Path(value)
 
 
 def kinds(settings_class: type) -> dict[str, Kind]:

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from minimodels.errors import InputError
 
 
-def find_device(name: str | torch.device | None = None) -> torch.device:
+def find_device(name: str | torch.device | None = None, flag: str = "") -> torch.device:
     """The device of that name or, without a name, the best one of this machine: CUDA, Apple's MPS, else the CPU.
 
     Args:
         name: "cpu", "cuda", "cuda:1", "mps", a `torch.device`, or None (also "auto") to choose.
+        flag: of the command line by which it is chosen, for messages.
 
     Raises:
         InputError: a name that torch does not know, or a device that this machine does not have.
@@ -33,8 +35,41 @@ def find_device(name: str | torch.device | None = None) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or str(device) not in present:
-        raise InputError(f"device {name}: there is no such device here; choose {', '.join(['auto', *present])}.")
+        choices = ", ".join(f"{flag} {choice}".strip() for choice in ("auto", *present))
+        raise InputError(f"{flag or 'device'} {name}: there is no such device here; choose {choices}.")
     return device
+
+
+def device_for(model: nn.Module, name: str | torch.device | None) -> torch.device:
+    """The device of that name or, without a name, the accelerator that the model is on, else the best device.
+
+    Args:
+        model: what will compute there.
+        name: as for `find_device`.
+
+    Raises:
+        InputError: as for `find_device`.
+
+    Example:
+        >>> device_for(nn.Identity(), "cpu")
+        device(type='cpu')
+    """
+    present = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    return present if name is None and present.type not in ("cpu", "meta") else find_device(name)
+
+
+def move(model: nn.Module, optimizer: Optimizer | None, device: torch.device) -> None:
+    """Move a model, and with it what an optimiser remembers of its parameters.
+
+    Args:
+        model: moved in place, as `model.to` does.
+        optimizer: over its parameters, or None.
+        device: where to.
+    """
+    before = [parameter.device for parameter in model.parameters()]
+    model.to(device)
+    if optimizer is not None and before != [parameter.device for parameter in model.parameters()]:
+        optimizer.load_state_dict(optimizer.state_dict())  # loading puts the state where its parameters are
 
 
 def _present() -> list[str]:

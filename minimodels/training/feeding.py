@@ -1,9 +1,10 @@
 """From what a user gives as data to lists of tensors on the device."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 def as_batches(data: Any, batch_size: int, *, shuffle: bool = False, seed: int = 0) -> Any:
     """Batches of a tensor or a tuple of tensors; anything else is taken to give batches itself, again and again.
 
+    NumPy arrays do as well as tensors, see `as_tensor`.
+
     Args:
         data: inputs, (inputs, targets), or an iterable of batches.
         batch_size: of the batches made here.
@@ -24,30 +27,62 @@ def as_batches(data: Any, batch_size: int, *, shuffle: bool = False, seed: int =
         seed: of that order.
 
     Raises:
-        InputError: an iterator, which is empty after one epoch.
+        InputError: an iterator, which is empty after one epoch; a dict, a nested tuple, or something that gives no
+            batches at all.
 
     Example:
         >>> as_batches((torch.zeros(10, 2), torch.zeros(10)), batch_size=4)
         Batches(10 samples in 3 batches of 4)
     """
-    parts = (data,) if isinstance(data, Tensor) else data
-    if isinstance(parts, tuple) and all(isinstance(part, Tensor) for part in parts):
-        return Batches(*parts, batch_size=batch_size, shuffle=shuffle, seed=seed)
+    parts = data if isinstance(data, tuple) else (data,)
+    arrays = [part for part in parts if isinstance(part, Tensor | np.ndarray)]
+    if len(arrays) == len(parts):
+        return Batches(*map(as_tensor, arrays), batch_size=batch_size, shuffle=shuffle, seed=seed)
     if isinstance(data, Iterator):
         raise InputError("the data can be gone through only once: give a list, Batches or a DataLoader, no iterator.")
+    iterable = hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    if arrays or isinstance(data, Mapping) or not iterable:
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise InputError(
+            f"the data are of type {kinds}; give one flat tuple of tensors (inputs, targets), or a loader."
+        )
     return data
+
+
+def as_tensor(part: Any) -> Any:
+    """A NumPy array as a tensor: floating-point numbers of PyTorch's default type, whole numbers of int64.
+
+    NumPy makes float64 and PyTorch expects float32, so the types are chosen here rather than taken over.
+
+    Args:
+        part: an array; anything else is given back as it is.
+
+    Raises:
+        InputError: an array of something other than numbers.
+
+    Example:
+        >>> as_tensor(np.array([0.5])), as_tensor(np.array([3], dtype=np.uint8))
+        (tensor([0.5000]), tensor([3]))
+    """
+    if not isinstance(part, np.ndarray):
+        return part
+    types: dict[str, type] = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+    if part.dtype.kind not in types:
+        raise InputError(f"an array of {part.dtype} cannot become a tensor; give one of numbers.")
+    tensor = torch.from_numpy(np.require(part, types[part.dtype.kind], ["C", "W"]))  # PyTorch walks no array backwards
+    return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
 
 
 def on_device(batches: Iterable[Any], device: torch.device, parts: int = 2) -> Iterator[list[Tensor]]:
     """Each batch as a list of tensors on the device.
 
     Args:
-        batches: tuples or lists of tensors, or single tensors.
+        batches: tuples or lists of tensors or NumPy arrays, or single ones.
         device: where they are needed.
         parts: how many tensors a batch must have at least.
 
     Raises:
-        InputError: no batch at all, or one with too few tensors.
+        InputError: no batch at all, one with too few tensors, or one that holds something else.
 
     Example:
         >>> [len(batch) for batch in on_device([(torch.zeros(2), torch.ones(2))], torch.device("cpu"))]
@@ -55,12 +90,26 @@ def on_device(batches: Iterable[Any], device: torch.device, parts: int = 2) -> I
     """
     number = 0
     for number, batch in enumerate(batches, start=1):
-        tensors = (batch,) if isinstance(batch, Tensor) else batch
-        if not isinstance(tensors, tuple | list) or len(tensors) < parts:
-            raise InputError(f"batch {number} is a {type(batch).__name__} without targets: give (inputs, targets).")
-        yield to_device(tensors, device)
+        yield to_device(_tensors(batch, f"batch {number}", parts), device)
     if number == 0:
         raise InputError("the data gave no batch: they are empty, or a loader that drops a short last batch.")
+
+
+def _tensors(batch: Any, name: str, parts: int) -> list[Tensor]:
+    """What a batch holds, once it is found to be tensors, and enough of them."""
+    tensors = [as_tensor(part) for part in (batch if isinstance(batch, tuple | list) else (batch,))]
+    for part in tensors:
+        if not isinstance(part, Tensor):
+            found = f"{'is' if part is batch else 'holds'} a {type(part).__name__}"
+            raise InputError(
+                f"{name} {found}; "
+                f"give a tuple of tensors (inputs, targets), for example through the loader's collate_fn."
+            )
+    if len(tensors) < parts:
+        raise InputError(f"{name} is one tensor without targets; give (inputs, targets) as one tuple.")
+    if tensors[-1].dim() == 0:
+        raise InputError(f"{name} is a single sample; give batches of them, for example by a DataLoader of the data.")
+    return tensors
 
 
 def grouped(items: Iterable[T], size: int) -> Iterator[list[T]]:

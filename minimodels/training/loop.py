@@ -4,6 +4,7 @@ Read `_train_step` first: it is one step of stochastic gradient descent, and eve
 """
 
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from torch.optim import Optimizer
 
 from minimodels.errors import InputError
 from minimodels.training.clipping import clip_gradients
-from minimodels.training.devices import find_device
+from minimodels.training.devices import device_for, move
 from minimodels.training.feeding import as_batches, grouped, on_device
 from minimodels.training.logging import History, Record
 from minimodels.training.metrics import Metric, Totals
@@ -48,13 +49,15 @@ class Trainer:
 
     Args:
         model: what to train; it is moved to the device.
-        loss: (outputs, targets) → mean loss of the batch.
-        optimizer: over the parameters of the model; None for a trainer that only evaluates and predicts.
+        loss: (outputs, targets) → mean loss of the batch; a module is moved to the device as well.
+        optimizer: over the parameters of the model, or some of them; what it remembers is moved with them. None for a
+            trainer that only evaluates and predicts.
         schedule: its `step()` is called after each step of the optimiser.
         metrics: name → function of (outputs, targets) that gives a sum and a count, as `accuracy` does.
         count: targets → number of terms that `loss` averages over; by default the samples. For a loss that skips
             padding give `lambda targets: (targets != padding).sum()`.
-        device: "cpu", "cuda", "cuda:1", "mps", or None to choose the best there is.
+        device: "cpu", "cuda", "cuda:1" or "mps". With None a model that is on an accelerator stays there, and any
+            other goes to the best device there is.
         precision: of the forward pass: "float32", "bfloat16" or "float16" (with a gradient scaler).
         accumulate: batches in one step of the optimiser.
         clip_norm: greatest norm of the gradient; None leaves it alone.
@@ -106,10 +109,11 @@ class Trainer:
             raise InputError(f"accumulate {accumulate}: a step needs at least one batch; give 1 or more.")
         if clip_norm is not None and not clip_norm > 0:
             raise InputError(f"clip_norm {clip_norm}: give a positive number, or None for no clipping.")
-        self.device = find_device(device)
+        self.device = device_for(model, device)
         self.precision = check_precision(precision)
-        self.model = model.to(self.device)
-        self.loss = loss
+        move(model, optimizer, self.device)
+        self.model = model
+        self.loss = loss.to(self.device) if isinstance(loss, nn.Module) else loss
         self.optimizer = optimizer
         self.schedule = schedule
         self.metrics = dict(metrics or {})
@@ -130,7 +134,8 @@ class Trainer:
 
         Args:
             train: batches (inputs, targets) that can be gone through again and again, such as `Batches` or a
-                `torch.utils.data.DataLoader`; or a tuple of tensors (inputs, targets), which is shuffled.
+                `torch.utils.data.DataLoader`; or a tuple of tensors or NumPy arrays (inputs, targets), which is
+                shuffled.
             epochs: how many times to go through them.
             validation: data of the same kind, measured after each epoch; the names get `val_` in front.
             batch_size: for tuples of tensors.
@@ -140,26 +145,29 @@ class Trainer:
             `self.history`.
 
         Raises:
-            InputError: no optimiser, no data, data that can be gone through only once, or a loss that is no longer
-                a finite number.
+            InputError: no optimiser, no data, data that are no batches of tensors or can be gone through only once, or
+                a loss that is no longer a finite number.
         """
         if self.optimizer is None:
             raise InputError("this Trainer has no optimizer: give it one to train with.")
+        try:
+            epochs = operator.index(epochs)
+        except TypeError:
+            kind = type(epochs).__name__
+            raise InputError(f"epochs of type {kind}: give (inputs, targets) as one tuple, then a number.") from None
         if epochs < 1:
             raise InputError(f"epochs {epochs}: training needs at least one; give a positive number.")
         train = as_batches(train, batch_size, shuffle=True, seed=seed)
+        validation = None if validation is None else as_batches(validation, batch_size)
         self.epochs = self.epoch + epochs
-        self.steps_per_epoch = -(-len(train) // self.accumulate) if hasattr(train, "__len__") else None
+        self.steps_per_epoch = -(-operator.length_hint(train) // self.accumulate) or None  # a stream has no length
         self.stop_training = False
-        with _modes_kept(self.model):
-            try:
-                self._tell("on_train_begin")
-                while self.epoch < self.epochs and not self.stop_training:
-                    self._tell("on_epoch_begin")
-                    record = self._epoch(self.optimizer, train, validation, batch_size)
-                    self._tell("on_epoch_end", record)
-            finally:
-                self._tell("on_train_end")
+        with _modes_kept(self.model), self._ending():
+            self._tell("on_train_begin")
+            while self.epoch < self.epochs and not self.stop_training:
+                self._tell("on_epoch_begin")
+                record = self._epoch(self.optimizer, train, validation)
+                self._tell("on_epoch_end", record)
         return self.history
 
     def evaluate(self, data: Any, *, batch_size: int = 32) -> Record:
@@ -186,7 +194,8 @@ class Trainer:
         """What the model gives for all the data, in evaluation mode.
 
         Args:
-            data: a tensor of inputs, or whatever `evaluate` takes, whose last part (the targets) is then left out.
+            data: a tensor or NumPy array of inputs, or whatever `evaluate` takes, whose last part (the targets) is
+                then left out.
             batch_size: for tensors.
 
         Returns:
@@ -199,7 +208,7 @@ class Trainer:
             batches = on_device(as_batches(data, batch_size), self.device, parts=1)
             return torch.cat([self.model(*(batch[:-1] or batch)).cpu() for batch in batches])
 
-    def _epoch(self, optimizer: Optimizer, train: Any, validation: Any, batch_size: int) -> Record:
+    def _epoch(self, optimizer: Optimizer, train: Any, validation: Any) -> Record:
         """Once through the training data, then the validation; the record also goes into the history."""
         start = time.perf_counter()
         totals = self._train_epoch(optimizer, train)
@@ -208,8 +217,7 @@ class Trainer:
         self._check_finite(results["loss"], self.step)
         record = {"epoch": self.epoch + 1, **results}
         if validation is not None:
-            measured = self.evaluate(validation, batch_size=batch_size)
-            record |= {f"val_{name}": value for name, value in measured.items()}
+            record |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
         record["lr"] = self.rate
         seconds = trained - start
         timing = {"epoch": self.epoch + 1, "samples": totals.samples, "seconds": seconds}
@@ -244,7 +252,8 @@ class Trainer:
             self.scaler.scale(loss * _share(self.count(targets), size, loss.dtype)).backward()
         if self.clip_norm is not None:
             self.scaler.unscale_(optimizer)
-            clip_gradients(self.model.parameters(), self.clip_norm)
+            trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            clip_gradients(trained, self.clip_norm)
         self.rate = float(optimizer.param_groups[0]["lr"])
         self.scaler.step(optimizer)
         self.scaler.update()
@@ -263,7 +272,7 @@ class Trainer:
         """Add a batch's loss and metrics to the totals."""
         count = self.count(targets)
         totals.samples += len(targets)
-        totals.add("loss", loss.detach() * count, count)
+        totals.add("loss", _total(loss.detach(), count), count)
         for name, metric in self.metrics.items():
             totals.add(name, *metric(outputs, targets))
 
@@ -272,7 +281,7 @@ class Trainer:
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss is {loss} by step {step}, in epoch {self.epoch + 1}: training cannot go on; "
-                f"lower the learning rate or clip the gradient."
+                f"lower the learning rate (lr; --lr) or clip the gradient (clip_norm; --clip-norm)."
             )
 
     @contextmanager
@@ -283,11 +292,37 @@ class Trainer:
             self.model.eval()
             yield
 
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Whatever happens, every callback hears of the end; the first error is raised, and notes name the others."""
+        errors: list[BaseException] = []
+        try:
+            yield
+        except BaseException as error:
+            errors.append(error)
+        for callback in self.callbacks:
+            try:
+                getattr(callback, "on_train_end", lambda trainer: None)(self)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            first, *others = errors
+            for other in others:
+                first.add_note(f"Afterwards on_train_end of a callback failed too: {other!r}")
+            raise first
+
     def _tell(self, moment: str, *details: Any) -> None:
         """Call the method of that name on every callback that has it."""
         for callback in self.callbacks:
             if hasattr(callback, moment):
                 getattr(callback, moment)(self, *details)
+
+
+def _total(mean: Tensor, count: Any) -> Tensor:
+    """Sum from a mean: count · mean, and 0 where nothing was counted, as the mean of nothing is NaN."""
+    if isinstance(count, Tensor):
+        return torch.where(count > 0, mean * count, 0)
+    return mean * count if count else torch.zeros_like(mean)
 
 
 def _share(part: Any, whole: Any, dtype: torch.dtype) -> Any:

@@ -1,11 +1,13 @@
 """What is counted while a model trains: sums on the device, divided once at the end."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Metric = Callable[[Tensor, Tensor], tuple[Tensor, int]]
+Metric = Callable[[Any, Tensor], tuple[Tensor, Tensor | int]]
 """(outputs, targets) → (sum, count). A sum and a count, not a mean: they can be added over batches of any size,
 and over processes, and the quotient is then the mean over all samples."""
 
@@ -36,7 +38,7 @@ class Totals:
     """Running sums and counts by name; they stay on the device until somebody asks for the means.
 
     Reading a number from an accelerator makes the program wait until everything queued before it is done. So
-    nothing is read during a step; `means` fetches all sums in one transfer.
+    nothing is read during a step; `means` fetches all sums and counts in one transfer.
 
     Attributes:
         samples: how many samples went in.
@@ -64,11 +66,15 @@ class Totals:
         """
         wide = torch.float32 if total.device.type == "mps" else torch.float64  # MPS has no float64
         self.sums[name] = self.sums.get(name, 0) + total.detach().to(wide)
+        count = count.to(total.device) if isinstance(count, Tensor) else count
         self.counts[name] = self.counts.get(name, 0) + count
 
     def means(self) -> dict[str, float]:
-        """The quotient of every sum and its count, as Python numbers."""
+        """The quotient of every sum and its count, as Python numbers; NaN where nothing was counted."""
         if not self.sums:
             return {}
-        sums = torch.stack(list(self.sums.values())).tolist()
-        return {name: total / float(self.counts[name]) for name, total in zip(self.sums, sums, strict=True)}
+        tensors = [*self.sums.values(), *(count for count in self.counts.values() if isinstance(count, Tensor))]
+        numbers = iter(torch.stack(tensors).tolist())
+        sums = {name: next(numbers) for name in self.sums}
+        counts = {name: next(numbers) if isinstance(count, Tensor) else count for name, count in self.counts.items()}
+        return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}

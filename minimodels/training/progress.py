@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tqdm.auto import tqdm
 
+from minimodels.inspection.report import is_share
 from minimodels.training.logging import Record
 from minimodels.training.metrics import Totals
 
@@ -99,7 +100,7 @@ def describe(name: str, value: float) -> str:
         >>> describe("val_accuracy", 0.98765), describe("loss", 0.5)
         ('val_accuracy 98.77 %', 'loss 0.5000')
     """
-    return f"{name} {value:.2%}".replace("%", " %") if name.endswith("accuracy") else f"{name} {value:.4f}"
+    return f"{name} {value:.2%}".replace("%", " %") if is_share(name) else f"{name} {value:.4f}"
 
 
 def say(text: str) -> None:

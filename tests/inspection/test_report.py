@@ -1,5 +1,6 @@
 """The pictures of a run are drawn whatever the numbers are, and show what they say."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,11 @@ def is_png(path: Path) -> bool:
 
 
 def test_curves_show_every_quantity_with_its_last_value(tmp_path: Path, figures: list[Any]) -> None:
-    columns = {
-        "loss": [1.0, 0.5],
-        "accuracy": [0.5, 0.75],
-        "val_loss": [2.0, 1.5],
-        "val_accuracy": [0.25, 0.5],
-        "lr": [1e-3, 0.0],
-    }
-    report.curves(columns, tmp_path / "curves.png", "title")
+    records = [
+        {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 2.0, "val_accuracy": 0.25, "lr": 1e-3},
+        {"epoch": 2, "loss": 0.5, "accuracy": 0.75, "val_loss": 1.5, "val_accuracy": 0.5, "lr": 0.0},
+    ]
+    report.curves(records, tmp_path / "curves.png", "title")
     assert is_png(tmp_path / "curves.png")
     loss, accuracy = figures[0].axes
     assert [text.get_text() for text in loss.get_legend().get_texts()] == ["train 0.5", "test 1.5"]
@@ -56,8 +54,17 @@ def test_curves_show_every_quantity_with_its_last_value(tmp_path: Path, figures:
 
 @pytest.mark.parametrize("loss", [[0.0], [0.0, 0.0], [1e-30, 1e30], [-1.0, -2.0], [2.3]])
 def test_curves_of_odd_losses_can_be_drawn(tmp_path: Path, loss: list[float]) -> None:
-    report.curves({"loss": loss}, tmp_path / "curves.png")
+    records = [{"epoch": epoch, "loss": value} for epoch, value in enumerate(loss, start=1)]
+    report.curves(records, tmp_path / "curves.png")
     assert is_png(tmp_path / "curves.png")
+
+
+def test_validation_that_began_late_stands_over_its_own_epochs(tmp_path: Path, figures: list[Any]) -> None:
+    records = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}, {"epoch": 3, "loss": 1.0, "val_loss": 1.5}]
+    report.curves(records, tmp_path / "curves.png")
+    train, train_end, test, test_end = figures[0].axes[0].lines
+    assert [list(line.get_xdata()) for line in (train, train_end, test, test_end)] == [[1, 2, 3], [3], [3], [3]]
+    assert list(test.get_ydata()) == [1.5]
 
 
 def test_mistakes_come_surest_first_and_say_what_was_read(tmp_path: Path, figures: list[Any]) -> None:
@@ -110,13 +117,11 @@ def test_filters_of_zeros_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_drawing_leaves_no_global_state(tmp_path: Path) -> None:
-    import sys
-
     report.filters(torch.zeros(2, 1, 3, 3), tmp_path / "f.png")
     assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_without_matplotlib_there_are_no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.can_draw()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # also where it is installed, but not whole
     assert not report.can_draw()

@@ -17,7 +17,7 @@ from minimodels.inspection import report
 from minimodels.models import ConvNet
 from minimodels.recipes import RECIPES, cnn, find_recipe
 from minimodels.recipes.cnn import CNNSettings, evaluate, predict, train
-from minimodels.recipes.config import read_config, write_config
+from minimodels.recipes.runs import read_config, write_config
 from minimodels.training import Trainer
 
 pytestmark = pytest.mark.usefixtures("few_digits")
@@ -118,9 +118,42 @@ def test_without_matplotlib_training_goes_on_and_says_how_to_get_pictures(
 ) -> None:
     folder = run(tmp_path / "run", epochs=1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2] == 'For pictures of the run: pip install "minimodels[plot]"'
+    assert lines[-2] == "For pictures of the run: pip install matplotlib"
     assert lines[-1].startswith("test accuracy ")
     assert not list(folder.glob("*.png"))
+
+
+def test_a_drawing_that_fails_leaves_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(report, "curves", fail)
+    with pytest.raises(RuntimeError, match="no font"):
+        run(tmp_path / "run", epochs=1)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["epochs"] == 1
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_result_that_is_no_number_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trainer, "evaluate", lambda self, data: {"loss": math.inf, "accuracy": 0.5})
+    folder = run(tmp_path / "run", epochs=1)
+    assert json.loads((folder / "summary.json").read_text())["test_loss"] is None
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_accumulated_and_clipped_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainers, fit = [], Trainer.fit
+
+    def remember(self: Trainer, *args: Any) -> Any:
+        trainers.append(self)
+        return fit(self, *args)
+
+    monkeypatch.setattr(Trainer, "fit", remember)
+    run(tmp_path / "run", accumulate=3, clip_norm=0.5)  # 2 epochs of 4 batches: steps of 3 and 1
+    (trainer,) = trainers
+    assert (trainer.accumulate, trainer.clip_norm, trainer.step) == (3, 0.5, 4)
+    assert trainer.optimizer is not None
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)  # the schedule has reached its end
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -141,14 +174,20 @@ def test_predict_reads_a_picture_of_any_polarity(
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_pictures_of_clothes_have_names(
-    tmp_path: Path, few_digits: tuple[ImageSet, ImageSet], capsys: pytest.CaptureFixture[str]
+def test_pictures_of_clothes_have_names_and_fill_the_frame(
+    tmp_path: Path,
+    few_digits: tuple[ImageSet, ImageSet],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = run(tmp_path / "run", data="fashion-mnist")
     capsys.readouterr()
+    boxes, read = [], cnn.read_digit
+    monkeypatch.setattr(cnn, "read_digit", lambda path, box: boxes.append(box) or read(path, box=box))
     predict(folder, CNNSettings(data="fashion-mnist"), [write_picture(tmp_path / "x.png", few_digits[1].images[0])])
     answer = capsys.readouterr().out.split(": ")[1]
     assert answer.startswith(cnn.CLOTHES)
+    assert boxes == [28]
 
 
 def test_ctrl_c_keeps_the_last_full_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +215,9 @@ def test_ctrl_c_keeps_the_last_full_epoch(tmp_path: Path, monkeypatch: pytest.Mo
         ({"lr": float("nan")}, "--lr nan: must be a finite number"),
         ({"lr": -1.0}, "--lr -1.0: must be above 0"),
         ({"data": "minst"}, "did you mean mnist?"),
-        ({"device": "gpu"}, "device gpu"),
+        ({"device": "gpu"}, "--device gpu: there is no such device here; choose --device auto, --device cpu"),
+        ({"accumulate": 0}, "--accumulate 0: must be at least 1"),
+        ({"clip_norm": 0}, "--clip-norm 0: must be above 0"),
     ],
 )
 def test_settings_that_cannot_be_used_touch_nothing(tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -187,7 +228,7 @@ def test_settings_that_cannot_be_used_touch_nothing(tmp_path: Path, options: dic
 
 
 def test_a_rate_that_is_too_high_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the loss is nan by step .* lower the learning rate"):
+    with pytest.raises(InputError, match=r"the loss is nan by step .* --lr.* --clip-norm"):
         run(tmp_path / "run", lr=1e30, warmup=0)
     assert not (tmp_path / "run" / "model.safetensors").exists()
 

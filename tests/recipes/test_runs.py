@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from minimodels.errors import InputError
 from minimodels.recipes.cnn import CNNSettings
-from minimodels.recipes.config import read_config
-from minimodels.recipes.runs import CONFIG, MODEL, disk_problem, guarded, new_run, open_run
+from minimodels.recipes.runs import CONFIG, MODEL, disk_problem, guarded, new_run, open_run, read_config
 
 
 def test_a_run_never_takes_a_folder_that_holds_something(tmp_path: Path) -> None:
@@ -98,15 +97,6 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
     assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps its settings."
     (tmp_path / MODEL).touch()
     assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps the model and the metrics of its last full epoch."
-
-
-def test_a_disk_error_without_a_name_gets_that_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space") as caught, guarded(tmp_path):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.filename == str(tmp_path)
-    with pytest.raises(OSError, match="No space") as caught, guarded(tmp_path):
-        raise OSError(errno.ENOSPC, "No space left on device", "other")
-    assert caught.value.filename == "other"
 
 
 @given(number=st.sampled_from(sorted(errno.errorcode)))

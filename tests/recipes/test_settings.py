@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.errors import InputError
-from minimodels.recipes.config import read_config, write_config
 from minimodels.recipes.flags import parse_settings
+from minimodels.recipes.runs import read_config, write_config
 from minimodels.recipes.settings import LARGEST, Settings, setting, settings
 from minimodels.recipes.wording import flag
 
@@ -197,6 +197,14 @@ def test_from_python_too_only_what_suits_is_taken(name: str, value: Any) -> None
         assert made is None or not isinstance(made, float) or math.isfinite(made)
         return
     assert message.startswith(flag(name))
+
+
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert parse("--place=~/runs").place == tmp_path / "runs"
+    assert Everything(maybe_place=Path("~")).maybe_place == tmp_path
+    assert parse("--place=~no body/runs").place == Path("~no body/runs")  # as a shell leaves it
 
 
 def test_help_shows_type_default_and_one_line(

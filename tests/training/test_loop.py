@@ -3,20 +3,22 @@
 import copy
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from minimodels import nn
 from minimodels.data import Batches
 from minimodels.errors import InputError
 from minimodels.optim import SGD, Adam, WarmupCosineLR
-from minimodels.training import Trainer, accuracy
+from minimodels.training import Trainer, accuracy, devices, find_device
 from minimodels.training.metrics import Totals
 
 FEATURES, CLASSES = 5, 3
@@ -130,6 +132,26 @@ def test_the_gradient_is_clipped_before_the_step() -> None:
     assert torch.linalg.vector_norm(torch.cat(moved)).item() == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_only_what_the_optimizer_trains_is_clipped(precision: str) -> None:
+    """A head on a backbone that is not trained: whether the backbone is frozen as well makes no difference."""
+    results = []
+    for frozen in (True, False):
+        model = make_model()
+        model[0].requires_grad_(not frozen)
+        trainer = Trainer(
+            model,
+            nn.CrossEntropyLoss(),
+            SGD(model[3].parameters(), lr=0.1),
+            device="cpu",
+            precision=precision,
+            clip_norm=0.05,
+        )
+        trainer.fit(make_data(), 2)
+        results.append(weights(model))
+    assert same(*results)
+
+
 def test_the_schedule_moves_once_a_step_and_its_rate_is_recorded() -> None:
     model = make_model()
     optimizer = SGD(model.parameters(), lr=1.0)
@@ -198,6 +220,17 @@ def test_means_are_over_samples_whatever_the_batches(samples: int, batch_size: i
     outputs = model(inputs.double())
     assert results["loss"] == pytest.approx(nn.CrossEntropyLoss()(outputs, targets).item())
     assert results["accuracy"] == pytest.approx((outputs.argmax(1) == targets).double().mean().item())
+
+
+def test_a_batch_of_padding_alone_leaves_the_mean_alone() -> None:
+    inputs, targets = make_data(12)
+    padded = torch.cat([targets[:8], torch.full((4,), -100)])
+    trainer = make_trainer(make_model(), count=lambda targets: (targets >= 0).sum(), metrics={})
+    expected = trainer.evaluate((inputs[:8], targets[:8]))
+    assert trainer.evaluate((inputs, padded), batch_size=4) == pytest.approx(expected)
+    trainer.count = lambda targets: int((targets >= 0).sum())
+    assert trainer.evaluate((inputs, padded), batch_size=4) == pytest.approx(expected)
+    assert math.isnan(trainer.evaluate((inputs[8:], padded[8:]))["loss"])
 
 
 def test_looking_builds_no_graph() -> None:
@@ -276,7 +309,113 @@ def test_a_model_with_two_arguments() -> None:
     assert trainer.predict((inputs, inputs, targets)).shape == (50, CLASSES)
 
 
+# Where it computes
+
+
+def test_training_on_the_device_is_training_on_the_cpu(device: torch.device) -> None:
+    """Data come from the CPU, results go back to it, and the numbers are the same but for rounding."""
+    results = []
+    for where in ("cpu", str(device)):
+        model = make_model()
+        trainer = make_trainer(model, device=where, accumulate=2, clip_norm=1.0)
+        record = trainer.fit(make_data(), 3, make_data(20, 1), batch_size=8).records[-1]
+        assert {parameter.device.type for parameter in model.parameters()} == {torch.device(where).type}
+        results.append((record, trainer.predict(make_data()), weights(model.cpu())))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-3)
+    torch.testing.assert_close(results[1][1], results[0][1], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(results[1][2], results[0][2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_sixteen_bits_learn_on_the_device(device: torch.device, precision: str) -> None:
+    history = make_trainer(make_model(), device=device, precision=precision).fit(make_data(), 20, batch_size=10)
+    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+
+
+def test_a_weighted_loss_goes_where_the_model_goes(device: torch.device) -> None:
+    model = make_model()
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
+    Trainer(model, loss, SGD(model.parameters(), lr=0.1), device=device).fit(make_data(), 1)
+    assert loss.weight.device.type == device.type
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """A device that every machine has beside the CPU: meta, which computes nothing."""
+    monkeypatch.setattr(devices, "find_device", lambda name: torch.device("meta"))
+    torch.__future__.set_swap_module_params_on_conversion(True)  # parameters stay themselves, as on any other device
+    yield torch.device("meta")
+    torch.__future__.set_swap_module_params_on_conversion(False)
+
+
+def test_the_state_of_the_optimizer_and_the_loss_follow_the_model(elsewhere: torch.device) -> None:
+    model = make_model()
+    optimizer = Adam(model.parameters(), lr=0.1)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    loss = nn.CrossEntropyLoss(weight=torch.ones(CLASSES))
+    Trainer(model, loss, optimizer)
+    assert {parameter.device for parameter in model.parameters()} == {elsewhere}
+    assert {optimizer.state[parameter]["exp_avg"].device for parameter in model.parameters()} == {elsewhere}
+    assert loss.weight.device == elsewhere
+
+
+def test_without_a_name_a_model_on_an_accelerator_stays_there() -> None:
+    class Placed(nn.Module):
+        """As if it were on a second card."""
+
+        def parameters(self, recurse: bool = True) -> Iterator[Any]:
+            yield SimpleNamespace(device=torch.device("cuda:1"))
+
+        def to(self, device: torch.device) -> "Placed":
+            return self
+
+    assert devices.device_for(Placed(), None) == torch.device("cuda:1")
+    assert devices.device_for(Placed(), "cpu") == torch.device("cpu")
+    assert devices.device_for(make_model(), None) == find_device()
+
+
 # Data, callbacks, history
+
+
+def test_a_stream_of_data_without_a_length() -> None:
+    class Stream(IterableDataset):  # type: ignore[type-arg]
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            yield from zip(*make_data(), strict=True)
+
+    streamed, plain = make_model(), make_model()
+    trainer = make_trainer(streamed)
+    trainer.fit(DataLoader(Stream(), batch_size=8), 2)
+    make_trainer(plain).fit(Batches(*make_data(), batch_size=8), 2)
+    assert trainer.steps_per_epoch is None
+    assert same(weights(streamed), weights(plain))
+
+
+@pytest.mark.parametrize("target", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_numpy_arrays_train_as_tensors_do(kind: type, target: type) -> None:
+    inputs, targets = make_data()
+    arrays = (inputs.numpy().astype(kind), targets.numpy().astype(target))
+    results = []
+    for data in ((inputs, targets), arrays):
+        model = make_model()
+        trainer = make_trainer(model)
+        record = trainer.fit(data, 2, data).records[-1]
+        results.append((weights(model), record, trainer.predict(data[0])))
+    assert same(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    assert torch.equal(results[0][2], results[1][2])
+
+
+def test_batches_of_numpy_arrays_and_arrays_seen_backwards() -> None:
+    inputs, targets = make_data()
+    backwards = (inputs.numpy()[::-1], targets.numpy()[::-1])
+    backwards[0].flags.writeable = False
+    trainer = make_trainer(make_model())
+    assert trainer.evaluate([backwards]) == pytest.approx(trainer.evaluate((inputs, targets)))
+    assert trainer.evaluate(backwards) == pytest.approx(trainer.evaluate((inputs, targets)))
 
 
 def test_torch_loaders_and_our_batches_train_alike() -> None:
@@ -377,6 +516,34 @@ def test_the_end_is_told_when_training_fails(error: type[BaseException]) -> None
     assert len(ended) == 1
 
 
+def test_every_callback_hears_the_end_and_the_first_error_counts() -> None:
+    ended = []
+
+    class Failing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_train_end(self, trainer: Trainer) -> None:
+            ended.append(self.name)
+            raise RuntimeError(f"the end of {self.name}")
+
+    class Broken:
+        def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+            raise ValueError("the real one")
+
+    one, two = Failing("one"), Failing("two")
+    with pytest.raises(ValueError, match="the real one") as caught:
+        make_trainer(make_model(), callbacks=[one, Broken(), two]).fit(make_data(), 1)
+    assert ended == ["one", "two"]
+    assert [note.partition(": ")[2] for note in caught.value.__notes__] == [
+        "RuntimeError('the end of one')",
+        "RuntimeError('the end of two')",
+    ]
+    with pytest.raises(RuntimeError, match="the end of one"):
+        make_trainer(make_model(), callbacks=[one, two]).fit(make_data(), 1)
+    assert ended == ["one", "two"] * 2
+
+
 def test_the_history_has_keras_columns_and_no_times() -> None:
     history = make_trainer(make_model()).fit(make_data(), 2, make_data(20, 1))
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy", "lr"]
@@ -419,15 +586,40 @@ def test_an_accelerator_is_asked_rarely_and_at_the_end_of_the_epoch(check_every:
         ([], "gave no batch"),
         (iter([make_data(4)]), "only once"),
         ((batch for batch in [make_data(4)]), "only once"),
-        ([make_data(4)[0]], "without targets"),
-        ([make_data(4)[:1]], "without targets"),
-        ([{"inputs": make_data(4)[0]}], "batch 1 is a dict"),
+        (make_data(4)[0], r"batch 1 is one tensor without targets; give \(inputs, targets\) as one tuple"),
+        ([make_data(4)[0]], "batch 1 is one tensor without targets"),
+        ([make_data(4)[:1]], "batch 1 is one tensor without targets"),
+        ([*make_data(4)], r"batch 1 is one tensor without targets; give \(inputs, targets\) as one tuple"),
+        ([make_data(4)[0].numpy(), make_data(4)[1].numpy()], "batch 1 is one tensor without targets"),
+        ([make_data(4), {"inputs": make_data(4)[0]}], "batch 2 is a dict; .* through the loader's collate_fn"),
+        ([((make_data(4)[0], make_data(4)[0]), make_data(4)[1])], "batch 1 holds a tuple; .* through the loader's col"),
+        (
+            ((make_data(4)[0], make_data(4)[0]), make_data(4)[1]),
+            "the data are of type tuple, Tensor; give one flat tuple",
+        ),
+        ({"inputs": make_data(4)[0], "targets": make_data(4)[1]}, "the data are of type dict; give one flat"),
+        (TensorDataset(*make_data(4)), "batch 1 is a single sample; .*DataLoader"),
+        (5, "the data are of type int"),
+        ((np.array(["a", "b"]), np.array([1, 2])), "an array of <U1"),
         ((torch.zeros(3, FEATURES), torch.zeros(2)), "do not belong together"),
     ],
 )
 def test_data_that_cannot_be_used(data: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_trainer(make_model()).fit(data, 1)
+
+
+def test_inputs_and_targets_apart_as_keras_takes_them() -> None:
+    for parts in (make_data(4), [part.numpy() for part in make_data(4)]):
+        with pytest.raises(InputError, match=r"give \(inputs, targets\) as one tuple"):
+            make_trainer(make_model()).fit(*parts)
+
+
+def test_validation_data_are_looked_at_before_anything_is_trained() -> None:
+    trainer = make_trainer(make_model())
+    with pytest.raises(InputError, match="only once"):
+        trainer.fit(make_data(), 1, iter([make_data(4)]))
+    assert trainer.step == 0
 
 
 @pytest.mark.parametrize(

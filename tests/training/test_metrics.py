@@ -1,5 +1,7 @@
 """Sums and counts add up to means over samples."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,10 +19,10 @@ def test_the_mean_does_not_depend_on_how_samples_are_batched(parts: list[list[fl
     assert totals.means()["x"] == pytest.approx(sum(everything) / len(everything), abs=1e-9)
 
 
-def test_counts_may_be_tensors_and_no_graph_is_kept() -> None:
+def test_counts_may_be_tensors_on_any_device_and_no_graph_is_kept(device: torch.device) -> None:
     totals = Totals()
     for size in (2, 3):
-        totals.add("x", torch.ones(size, requires_grad=True).sum(), torch.tensor(size))
+        totals.add("x", torch.ones(size, device=device, requires_grad=True).sum(), torch.tensor(size))
     assert totals.means() == {"x": 1.0}
     assert not totals.sums["x"].requires_grad
 
@@ -30,6 +32,24 @@ def test_many_small_losses_are_summed_without_drift() -> None:
     for _ in range(10_000):
         totals.add("x", torch.tensor(0.1), 1)
     assert totals.means()["x"] == pytest.approx(float(torch.tensor(0.1)), rel=1e-9)
+
+
+def test_means_are_one_transfer_also_when_counts_are_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals, fetched = Totals(), []
+    for name in "abc":
+        totals.add(name, torch.tensor(6.0), torch.tensor(4))
+    totals.add("d", torch.tensor(1), 2)
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: fetched.append(self.numel()) or tolist(self))
+    assert totals.means() == {"a": 1.5, "b": 1.5, "c": 1.5, "d": 0.5}
+    assert fetched == [7]
+
+
+def test_the_mean_of_nothing_is_nan() -> None:
+    totals = Totals()
+    totals.add("a", torch.tensor(0.0), 0)
+    totals.add("b", torch.tensor(0.0), torch.tensor(0))
+    assert all(math.isnan(mean) for mean in totals.means().values())
 
 
 def test_nothing_has_no_means() -> None:
