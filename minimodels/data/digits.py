@@ -29,7 +29,7 @@ def load_digits(split: Split = "random", seed: int = SPLIT_SEED) -> tuple[ImageS
 
     Each 8×8 picture is set into MNIST's frame (`frame`: cropped, enlarged bilinearly into 20×20, centred by mass in
     28×28), as `read_digit` sets one's own. Enlarged straight to 28×28 they are learned as well, but a network
-    trained on them then reads about 38 % of MNIST's test digits instead of 58 %.
+    trained on them then reads far fewer of MNIST's digits and of one's own.
 
     Args:
         split: "random" mixes all writers and tests with 36 of each digit. "writers" tests with the last 360 in the

@@ -1,11 +1,10 @@
 """The matrix product underneath: a·bᵀ + bias, on the fastest library that this machine has for it.
 
-Everything in this package that multiplies matrices comes here. On AMD processors with AVX-512, PyTorch's
-float32 product goes through MKL, which runs its AVX2 path there and reaches about half of what oneDNN does
-(70 to 97 against 145 to 214 GFLOP/s a thread on an EPYC). PyTorch carries oneDNN's product under an internal
-name, without a derivative; this file looks whether it is there, adds the derivative, and otherwise uses
-`torch.mm`. The choice depends on the machine alone, never on a timing, so that two runs give the same bits.
-`python -m benchmarks linear` measures what it is worth.
+The layers whose cost is a matrix product come here. On AMD processors with AVX-512, PyTorch's float32 product goes
+through MKL, which runs its AVX2 path there and is slower than oneDNN. PyTorch carries oneDNN's product under an
+internal name, without a derivative; this file looks whether it is there, adds the derivative, and otherwise uses
+`torch.mm`. The choice depends on the machine and the sizes alone, never on a timing, so that two runs give the same
+bits. `python -m benchmarks linear` measures what it is worth: see benchmarks/results.
 """
 
 import functools
@@ -64,7 +63,7 @@ def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
         not torch.compiler.is_compiling()
         and a.ndim == b.ndim == 2
         and a.numel() * b.shape[0] >= LARGE
-        and a.shape[0] > 1  # a single row is a matrix-vector product, at which `mm` is three times faster
+        and a.shape[0] > 1  # a single row is a matrix-vector product, at which `mm` is faster
         and all(type(t) in _PLAIN and t.dtype is torch.float32 and t.device.type == "cpu" for t in operands)
         and a.shape[1] == b.shape[1]
         and (bias is None or bias.shape == b.shape[:1])

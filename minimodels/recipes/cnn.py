@@ -99,7 +99,7 @@ def load_data(chosen: CNNSettings) -> tuple[ImageSet, ImageSet]:
 def train(chosen: CNNSettings) -> Path:
     """Train, test after every epoch, and leave everything in a run folder.
 
-    The test set never chooses anything: what counts is the model after the last epoch.
+    The test set chooses no epoch: what counts is the model after the last one.
 
     Args:
         chosen: the settings.

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import minimodels
+from minimodels import optim
 from minimodels.models import ConvNet
 from tests.registry import LAYERS
 
@@ -130,6 +131,16 @@ def test_the_model_stands_on_tensor_algebra(device):
     run(ConvNet().to(device), (images,))
     with OnlyAlgebra(), NoKernels():
         ConvNet().to(device).predict_proba(images)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_the_optimisers_run_no_fused_kernel(name, device):
+    weight = torch.nn.Parameter(torch.ones(3, device=device))
+    weight.grad = torch.ones_like(weight)
+    with NoKernels():
+        getattr(optim, name)([weight], lr=0.1, fused=True).step()
+    with pytest.raises(AssertionError, match="_fused_"), NoKernels():
+        getattr(torch.optim, name)([weight], lr=0.1, fused=True).step()
 
 
 @pytest.mark.parametrize("row", [row for row in LAYERS if row.ours.__name__ not in ("ReLU", "Flatten")], ids=str)

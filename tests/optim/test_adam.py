@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minimodels.optim import Adam, AdamW, adam_step
 from minimodels.optim import adam as module
+from tests.optim.descent import descend
 
 rates = st.floats(1e-4, 1.0)
 seeds = st.integers(0, 99)
@@ -200,17 +201,6 @@ def test_what_only_the_step_can_see_raises_as_in_torch() -> None:
         number.grad = torch.ones_like(number)
         with pytest.raises(RuntimeError, match="requires all the params to be floating point"):
             cls([number], fused=True).step()
-
-
-def descend(cls: Any, start: torch.Tensor, target: torch.Tensor, **settings: Any) -> torch.Tensor:
-    """Three steps towards a target, everything recorded by autograd."""
-    p = start.clone()
-    p.retain_grad()
-    optimizer = cls([p], differentiable=True, **settings)
-    for _ in range(3):
-        [p.grad] = torch.autograd.grad(((p - target) ** 4).sum(), p, create_graph=True)
-        optimizer.step()
-    return p
 
 
 def leaves(*numbers: float) -> list[torch.Tensor]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.optim import SGD, sgd_step
+from tests.optim.descent import descend
 
 rates = st.floats(1e-3, 1.0)
 seeds = st.integers(0, 99)
@@ -133,17 +134,6 @@ def test_fused_wants_floating_point() -> None:
         p.grad = torch.ones_like(p)
         with pytest.raises(RuntimeError, match="requires all the params to be floating point"):
             cls([p], fused=True).step()
-
-
-def descend(cls: Any, start: torch.Tensor, target: torch.Tensor, **settings: Any) -> torch.Tensor:
-    """Three steps towards a target, everything recorded by autograd."""
-    p = start.clone()
-    p.retain_grad()
-    optimizer = cls([p], differentiable=True, **settings)
-    for _ in range(3):
-        [p.grad] = torch.autograd.grad(((p - target) ** 4).sum(), p, create_graph=True)
-        optimizer.step()
-    return p
 
 
 def leaves() -> list[torch.Tensor]:
