@@ -18,4 +18,14 @@ from minimodels.functional.masking import dropout
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import max_pool2d
 
-__all__ = ["conv2d", "cross_entropy", "dropout", "linear", "log_softmax", "max_pool2d", "pad", "relu", "softmax"]
+__all__ = [
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "pad",
+    "relu",
+    "softmax",
+]

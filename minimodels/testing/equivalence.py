@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Module
+from torch.utils import _pytree as pytree
 
 from minimodels.functional.layout import image_layout
 
@@ -29,7 +30,8 @@ def assert_equivalent(
     Args:
         ours: the module or function under test; its inputs are never changed.
         reference: what it must equal.
-        inputs: the arguments; tensors are copied with their strides, anything else is handed on.
+        inputs: the arguments; tensors, also those in tuples and lists, are copied with their strides, anything else is
+            handed on.
         order: how many times to differentiate; 0 compares outputs alone.
         seed: for the random combination and for random layers.
         rtol: relative tolerance; None takes `torch.testing.assert_close`'s for the dtype.
@@ -49,7 +51,11 @@ def assert_equivalent(
     assert mine.keys() == theirs.keys(), f"ours gives {list(mine)}, the reference {list(theirs)}"
     for name in theirs:
         assert_same(mine[name], theirs[name], name, rtol, atol)
-        if name.startswith("output") and theirs[name].numel() and all(map(_plainly_laid_out, inputs)):
+        if (
+            name.startswith("output")
+            and theirs[name].numel()
+            and all(map(_plainly_laid_out, pytree.tree_leaves(inputs)))
+        ):
             layouts = _layout(mine[name]), _layout(theirs[name])
             assert layouts[0] == layouts[1], f"{name}: (contiguous, channels-last) is {layouts[0]}, not {layouts[1]}"
 
@@ -62,7 +68,7 @@ def derivatives(f: Module | Callable[..., Any], *inputs: Any, order: int = 2, se
 
     Args:
         f: the module or function.
-        inputs: its arguments.
+        inputs: its arguments; tensors are numbered in the order in which they stand, those in tuples too.
         order: how many times to differentiate.
         seed: for the random combinations and for random layers.
 
@@ -73,13 +79,15 @@ def derivatives(f: Module | Callable[..., Any], *inputs: Any, order: int = 2, se
         >>> sorted(derivatives(torch.exp, torch.zeros(1), order=1))
         ['order 1 by input 0', 'output 0']
     """
-    arguments = [_leaf(value) for value in inputs]
+    arguments = pytree.tree_map(_leaf, inputs)
     parameters = dict(f.named_parameters()) if isinstance(f, Module) else {}
     leaves = {
-        f"input {i}": a for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad
+        f"input {i}": a
+        for i, a in enumerate(pytree.tree_leaves(arguments))
+        if isinstance(a, Tensor) and a.requires_grad
     } | parameters
     torch.manual_seed(seed)
-    results = _tensors(f(*map(_given, arguments)))
+    results = _tensors(f(*pytree.tree_map(_given, arguments)))
     found = {f"output {i}": result.detach() for i, result in enumerate(results)}
     generator = torch.Generator().manual_seed(seed)
     for n in range(1, order + 1):

@@ -1,9 +1,10 @@
-"""Convolution: one operation, several classical algorithms. This file checks, and chooses among them.
+"""Convolution: one operation, several classical algorithms. This file checks what goes in; choice.py chooses.
 
 definition.py   the equation, a sum of shifted inputs; every derivative of every order, every dtype
 im2col.py       one matrix product over all windows, with a hand-derived backward
+choice.py       which of them serves which shapes
 
-Both are public and tested against each other and against torch.nn.functional.
+All are public and tested against each other and against torch.nn.functional.
 """
 
 import operator
@@ -12,14 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.conv import definition, im2col
+from minimodels.functional.conv import choice, definition, im2col
 from minimodels.functional.layout import image_layout
-from minimodels.functional.precision import accumulator, autocast_to_low_precision
-from minimodels.functional.transforms import steps_aside
+from minimodels.functional.precision import autocast_to_low_precision
 from minimodels.shapes import Windows, ntuple, same_pads
 from minimodels.tap import tap
 
-__all__ = ["conv2d", "definition", "im2col"]
+__all__ = ["choice", "conv2d", "definition", "im2col"]
 
 
 def conv2d(
@@ -83,19 +83,8 @@ def conv2d(
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = _windows(2, weight, stride, padding, dilation, groups)
     _check(input, weight, bias, windows)
-    if _product_pays(input, weight, windows):
-        output = im2col.convolve(input, weight, bias, windows)
-    else:  # a sum over kernel elements: form that of 16-bit numbers in float32, as a product does
-        wide = accumulator(input.dtype)
-        wide_bias = None if bias is None else bias.to(wide)
-        output = definition.convolve(input.to(wide), weight.to(wide), wide_bias, windows).to(input.dtype)
+    output = choice.convolve(input, weight, bias, windows)
     return tap("convolution.output", output.contiguous(memory_format=image_layout(input, weight)))
-
-
-def _product_pays(input: Tensor, weight: Tensor, windows: Windows) -> bool:
-    """Say whether im2col is the algorithm: wherever it is defined, but for one input channel a group, or none."""
-    one = weight.shape[1] == 0 or (windows.groups > 1 and weight.shape[1] == 1)
-    return input.is_floating_point() and not one and not steps_aside(input, weight)
 
 
 def _windows(

@@ -1,0 +1,27 @@
+"""Cases: constructor arguments and inputs of a layer, valid by construction, drawn by hypothesis.
+
+case         what a case is, and how its numbers are drawn
+conv, ...    the strategies, a file for each family of layers
+"""
+
+from minimodels.testing.cases.activation import elementwise_cases, softmax_cases
+from minimodels.testing.cases.affine import linear_cases
+from minimodels.testing.cases.case import Case, tensors
+from minimodels.testing.cases.conv import conv_cases
+from minimodels.testing.cases.dropout import dropout_cases
+from minimodels.testing.cases.loss import cross_entropy_cases
+from minimodels.testing.cases.pooling import pool_cases
+from minimodels.testing.cases.shape import flatten_cases
+
+__all__ = [
+    "Case",
+    "conv_cases",
+    "cross_entropy_cases",
+    "dropout_cases",
+    "elementwise_cases",
+    "flatten_cases",
+    "linear_cases",
+    "pool_cases",
+    "softmax_cases",
+    "tensors",
+]

@@ -1,0 +1,96 @@
+"""Cases: constructor arguments and inputs of a layer, valid by construction, drawn by hypothesis.
+
+Sizes are small (a mistake in an index shows at 3 as it does at 300) and never filtered: sizes are drawn first and
+whatever depends on them afterwards. Numbers come from a drawn seed, so that a failing case prints in one line.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to build a layer and one input to run it on.
+
+    Args:
+        inputs: the arguments of `forward`, float64 where they are real numbers.
+        args: positional arguments of the constructor.
+        kwargs: its keyword arguments.
+
+    Example:
+        >>> Case((torch.zeros(2, 3),), (3, 4), {"bias": False})
+        Case(3, 4, bias=False)([2, 3] float32 zeros)
+    """
+
+    inputs: tuple[Any, ...]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        arguments = [repr(a) for a in self.args] + [f"{k}={_shown(v)}" for k, v in self.kwargs.items()]
+        return f"Case({', '.join(arguments)})({', '.join(map(_shown, self.inputs))})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # what hypothesis shows of a failing case: one line, not all its numbers
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Case":
+        """Cast all real numbers, inputs and arguments alike.
+
+        Args:
+            dtype: the floating-point type to cast to.
+            device: where the tensors go.
+        """
+
+        def cast(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            return value.to(device, dtype if value.is_floating_point() else value.dtype)
+
+        return Case(tuple(map(cast, self.inputs)), self.args, {name: cast(v) for name, v in self.kwargs.items()})
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return repr(value)
+    numbers = (
+        "zeros" if not value.any() else "contiguous" if value.is_contiguous() else f"strides {list(value.stride())}"
+    )
+    return f"{list(value.shape)} {str(value.dtype).removeprefix('torch.')} {numbers}"
+
+
+sizes = st.integers(1, 4)
+seeds = st.integers(0, 2**31 - 1)
+
+
+@st.composite
+def tensors(draw: DrawFn, shape: tuple[int, ...], layouts: bool = True, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Draw a tensor of normal numbers in some memory layout.
+
+    Args:
+        draw: hypothesis's own.
+        shape: its shape.
+        layouts: lay it out in other ways than contiguously too: transposed, with gaps, channels-last.
+        dtype: its floating-point type.
+
+    Example:
+        >>> from hypothesis import given
+        >>> @given(tensors((2, 3)))
+        ... def check(x):
+        ...     assert x.shape == (2, 3)
+        >>> check()
+    """
+    generator = torch.Generator().manual_seed(draw(seeds))
+    layout = draw(st.sampled_from(["contiguous", "transposed", "gaps", "channels-last"])) if layouts else "contiguous"
+    if layout == "gaps" and shape:
+        return torch.randn(*shape[:-1], 2 * shape[-1] + 1, generator=generator, dtype=dtype)[..., 1::2]
+    x = torch.randn(shape, generator=generator, dtype=dtype)
+    if layout == "transposed" and len(shape) > 1:
+        return x.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "channels-last" and len(shape) == 4:
+        return x.contiguous(memory_format=torch.channels_last)
+    return x

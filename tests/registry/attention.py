@@ -1,0 +1,5 @@
+"""Attention and Transformers: their rows."""
+
+from tests.registry.row import Row
+
+ROWS: list[Row] = []

@@ -1,0 +1,5 @@
+"""Normalisations: their rows."""
+
+from tests.registry.row import Row
+
+ROWS: list[Row] = []

@@ -1,0 +1,5 @@
+"""Recurrent layers: their rows."""
+
+from tests.registry.row import Row
+
+ROWS: list[Row] = []
