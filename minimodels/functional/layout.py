@@ -11,24 +11,28 @@ def image_layout(*tensors: Tensor) -> torch.memory_format:
     in both layouts, keeps the one that it was made with.
 
     Args:
-        tensors: the operands; those without four dimensions do not count.
+        tensors: the operands; those without four (images) or five dimensions (volumes) do not count.
 
     Returns:
-        torch.channels_last or torch.contiguous_format.
+        torch.channels_last, torch.channels_last_3d or torch.contiguous_format.
 
     Example:
         >>> image_layout(torch.zeros(1, 3, 2, 2).contiguous(memory_format=torch.channels_last))
         torch.channels_last
     """
-    return torch.channels_last if any(map(_channels_last, tensors)) else torch.contiguous_format
+    last = [x.ndim for x in tensors if _channels_last(x)]
+    return _LAYOUTS[max(last)] if last else torch.contiguous_format
+
+
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def _channels_last(x: Tensor) -> bool:
-    """Follow the strides from the fastest dimension to the slowest: channels, columns, rows, images."""
-    if x.ndim != 4 or x.stride(1) == 0 or 0 in x.shape:
+    """Follow the strides from the fastest dimension to the slowest: channels, columns, rows, (slices,) images."""
+    if x.ndim not in _LAYOUTS or x.stride(1) == 0 or 0 in x.shape:
         return False
     least = 0
-    for dim in (1, 3, 2, 0):
+    for dim in (1, *range(x.ndim - 1, 1, -1), 0):
         if x.stride(dim) < least or (dim == 0 and least == x.stride(1)):  # at the last, all else is of size one
             return False
         least = x.stride(dim) * max(x.shape[dim], 1)

@@ -128,7 +128,8 @@ def assert_same(
 
 def _layout(x: Tensor) -> tuple[bool, bool]:
     """Say whether a tensor is contiguous, and whether channels-last: what a layer has to hand on."""
-    return x.is_contiguous(), x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
+    return x.is_contiguous(), last is not None and x.is_contiguous(memory_format=last)
 
 
 def _given(value: Any) -> Any:
@@ -155,7 +156,7 @@ def _gradients(
 
 def _plainly_laid_out(value: Any) -> bool:
     """Leave out slices and transposed tensors: what layout follows from theirs is nobody's promise."""
-    return not isinstance(value, Tensor) or value.is_contiguous() or image_layout(value) is torch.channels_last
+    return not isinstance(value, Tensor) or value.is_contiguous() or image_layout(value) is not torch.contiguous_format
 
 
 def _leaf(value: Any) -> Any:

@@ -91,6 +91,6 @@ def tensors(draw: DrawFn, shape: tuple[int, ...], layouts: bool = True, dtype: t
     x = torch.randn(shape, generator=generator, dtype=dtype)
     if layout == "transposed" and len(shape) > 1:
         return x.transpose(0, -1).contiguous().transpose(0, -1)
-    if layout == "channels-last" and len(shape) == 4:
-        return x.contiguous(memory_format=torch.channels_last)
+    if layout == "channels-last" and len(shape) in (4, 5):
+        return x.contiguous(memory_format=torch.channels_last if len(shape) == 4 else torch.channels_last_3d)
     return x
