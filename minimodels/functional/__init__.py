@@ -1,13 +1,19 @@
 """Arithmetic: tensors in, tensors out, no state. Names and arguments are those of torch.nn.functional.
 
-activations   relu, softmax, log_softmax
-affine        linear
-conv          conv2d: definition, im2col
-losses        cross_entropy
-masking       dropout
-matmul        the matrix product under all of them
-padding       pad
-pooling       max_pool2d
+activations       relu and its kin, gelu, silu, sigmoid, tanh, glu, softmax ...: a folder, a file for each kind
+adaptive_pooling  adaptive_avg_pool1d to 3d, adaptive_max_pool1d to 3d
+affine            linear
+conv              conv1d to 3d, conv_transpose1d to 3d: a folder, a file for each algorithm
+ctc               ctc_loss
+decoding          ctc_greedy_decode, ctc_beam_decode
+gru, lstm, rnn    gru_cell, lstm_cell, rnn_tanh_cell, rnn_relu_cell, and the fast sequences
+losses            cross_entropy, nll_loss, binary_cross_entropy, mse_loss ...
+lookup            embedding
+masking           dropout, dropout1d to 3d
+matmul            the matrix product under all of them
+norms             batch_norm, layer_norm, group_norm, instance_norm, rms_norm
+padding           pad
+pooling           max_pool1d to 3d, avg_pool1d to 3d
 """
 
 from minimodels.functional.activations import log_softmax, relu, softmax

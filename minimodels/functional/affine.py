@@ -13,7 +13,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Args:
         input: any number of leading dimensions, features last.
-        weight: one row an output feature; a vector gives a single output without a dimension.
+        weight: one row per output feature; a vector gives a single output without a dimension.
         bias: added to every output row.
 
     Shape:

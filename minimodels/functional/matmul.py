@@ -48,6 +48,35 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
 
 
+def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """Multiply pairs of matrices: y[i] = a[i]·b[i]ᵀ.
+
+    Args:
+        a: the left factors.
+        b: the right factors, one row an output.
+        out: where the products go, if there is memory for them already; nothing is differentiated then.
+
+    Shape:
+        - a: [B, M, K]; b: [B, N, K]
+        - Output: [B, M, N]
+
+    Cost: B·M·N·K multiply-adds.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> batched_product(torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]]), torch.ones(2, 1, 2))
+        tensor([[[3.]],
+        <BLANKLINE>
+                [[7.]]])
+    """
+    if out is not None and len(a) and _onednn_serves(a[0], b[0], None):
+        for y_i, a_i, b_i in zip(out, a, b, strict=True):
+            y_i.copy_(_onednn(a_i, b_i, None))
+        return out
+    return torch.bmm(a, b.transpose(1, 2), out=out)
+
+
 LARGE = 1 << 23
 """Multiply-adds from which oneDNN's product makes up for what calling it costs.
 
@@ -113,7 +142,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(a, b)
+        by_a, by_b, _ = ctx.needs_input_grad
+        ctx.save_for_backward(a if by_b else None, b if by_a else None)  # each factor's derivative needs the other
         return _onednn(a, b, bias)
 
     @staticmethod

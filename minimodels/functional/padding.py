@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
+from minimodels.functional.precision import autocast_to_float32
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -33,7 +34,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         NotImplementedError: the mode is not one of the four, or one other than constant is given sizes for other
             dimensions than all but the channels and the batch.
 
-    Cost: one copy of the output for each dimension that is padded.
+    Cost: one copy of the output; in the other modes, one for each dimension that is padded.
 
     See: tests/functional/test_padding.py.
 
@@ -56,35 +57,40 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"padding mode {mode!r} pads all dimensions but the channels and the batch, "
             f"but got {len(pad)} sizes for an input of {input.ndim} dimensions"
         )
-    padded = input
+    padded = autocast_to_float32(input, input) if _runs_in_float32(input, mode, len(pad)) else input
     for step, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim = input.ndim - 1 - step
         if before or after:
             padded = padded.index_select(dim, _SOURCES[mode](input.shape[dim], before, after, input.device))
+    padded = padded.clone() if padded is input else padded  # a layer's output is never its input's memory
     return padded.contiguous() if mode == "circular" else padded.contiguous(memory_format=image_layout(input))
 
 
+def _runs_in_float32(input: Tensor, mode: str, sizes: int) -> bool:
+    """Whether autocast, on a CPU, wants the mode in float32: replication, and reflection of less than volumes."""
+    return input.is_cpu and (mode == "replicate" or (mode == "reflect" and sizes < 6))
+
+
 def _constant(input: Tensor, pad: Sequence[int], value: float) -> Tensor:
-    """Lay blocks of the value before and after each dimension; negative sizes cut instead."""
+    """Cut what negative sizes cut, make room for the rest, fill the margins and copy the input in between."""
+    shape, inside = list(input.shape), [slice(None)] * input.ndim
     for step, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim = input.ndim - 1 - step
         length = input.shape[dim]
-        if length + before + after < 0:
+        shape[dim] = length + before + after
+        if shape[dim] < 0:
             raise RuntimeError(f"pad ({before}, {after}) cuts more than dimension {dim} of length {length} has")
-        blocks = [_block(input, dim, before, value), _kept(input, dim, before, after), _block(input, dim, after, value)]
-        input = torch.cat([block for block in blocks if block.shape[dim]] or [blocks[1]], dim)
-    return input
-
-
-def _block(like: Tensor, dim: int, size: int, value: float) -> Tensor:
-    """A block full of the value, as wide as the tensor but for one dimension."""
-    return like.new_full((*like.shape[:dim], max(size, 0), *like.shape[dim + 1 :]), value)
-
-
-def _kept(input: Tensor, dim: int, before: int, after: int) -> Tensor:
-    """What negative sizes leave of a dimension."""
-    first, last = max(-before, 0), input.shape[dim] - max(-after, 0)
-    return input.narrow(dim, first, last - first) if before < 0 or after < 0 else input
+        first, last = max(-before, 0), length - max(-after, 0)
+        input = input.narrow(dim, first, max(last - first, 0)) if before < 0 or after < 0 else input
+        inside[dim] = slice(max(before, 0), shape[dim] - max(after, 0))
+    last = image_layout(input) is not torch.contiguous_format
+    if last:
+        input = input.movedim(1, -1)
+        shape.append(shape.pop(1))
+        inside.append(inside.pop(1))
+    padded = input.new_full(shape, value)
+    padded[tuple(inside)] = input  # not through a view: a view that was written to refuses the next write
+    return padded.movedim(-1, 1) if last else padded
 
 
 def _reflected(n: int, before: int, after: int, device: torch.device) -> Tensor:

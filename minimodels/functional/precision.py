@@ -25,6 +25,22 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
+def common_dtype(a: Tensor, b: Tensor) -> torch.dtype:
+    """Give the type that two tensors meet in; a number alone (no dimensions) does not widen a tensor.
+
+    Args:
+        a: one tensor.
+        b: the other.
+
+    Example:
+        >>> common_dtype(torch.ones(2), torch.ones(2, dtype=torch.int64))
+        torch.float32
+    """
+    if (a.ndim == 0) == (b.ndim == 0):
+        return torch.promote_types(a.dtype, b.dtype)  # a compiler knows this function, but not the next
+    return torch.result_type(a, b)
+
+
 def autocast_to_low_precision(reference: Tensor, operand: Operand) -> Operand:
     """Cast an operand of a matrix product to autocast's low precision, if autocast is on.
 

@@ -32,6 +32,26 @@ def apply(function: type[Function], *operands: Any) -> Tensor:
     return cast(Tensor, function.apply(*operands))
 
 
+def owned(result: Tensor) -> Tensor:
+    """Hand out a forward's result as a tensor of its own, where it is a view of memory that the forward made.
+
+    Autograd refuses to let anybody write to a view that a `torch.autograd.Function` returns, as `ReLU(inplace=True)`
+    behind a layer does.
+
+    Args:
+        result: what a `forward` made.
+
+    Example:
+        >>> class Turned(Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         return owned((2 * x).t())
+        >>> apply(Turned, torch.ones(1, 2, requires_grad=True)).add_(1).shape
+        torch.Size([2, 1])
+    """
+    return result.detach()
+
+
 def plain_autograd() -> bool:
     """Say whether ordinary reverse-mode autograd (or none) is at work, so that a hand-derived backward may run.
 

@@ -1,6 +1,10 @@
 """Models: one short file each, to be read from top to bottom.
 
-convnet   ConvNet, a convolutional network for 28x28 digits
+convnet          ConvNet, a convolutional network for 28x28 digits
+resnet           ResNet, a residual network in its small form
+lstm_classifier  LSTMClassifier, three LSTM layers and one answer; TextClassifier, the same for text
+char_lstm        CharLSTM, a language model of characters
+bigram           BigramLogistic, the baseline for texts
 """
 
 from minimodels.models.convnet import ConvNet

@@ -1,19 +1,44 @@
 """Layers: parameters, a docstring, and one call into `minimodels.functional`. Names are torch.nn's.
 
-activation   ReLU, Softmax, LogSoftmax
-affine       Linear
-conv         Conv2d
-dropout      Dropout
-flatten      Flatten
-loss         CrossEntropyLoss
-pooling      MaxPool2d
-init         first weights
-functional   the arithmetic under its ecosystem name
+activation        ReLU and its kin, GELU, SiLU, Sigmoid, Tanh, GLU, Softmax ...: a folder, a file for each kind
+adaptive_pooling  AdaptiveAvgPool1d to 3d, AdaptiveMaxPool1d to 3d
+affine            Linear
+batchnorm         BatchNorm1d to 3d, InstanceNorm1d to 3d
+conv              Conv1d to 3d
+conv_transpose    ConvTranspose1d to 3d
+ctc               CTCLoss
+dropout           Dropout, Dropout1d to 3d
+flatten           Flatten, Unflatten, Identity
+gru, lstm, rnn    GRU, LSTM, RNN and their cells
+lookup            Embedding
+loss              CrossEntropyLoss, NLLLoss, BCELoss, MSELoss ...
+norm              LayerNorm, RMSNorm, GroupNorm
+padding           ConstantPad1d to 3d, ZeroPad, ReflectionPad, ReplicationPad, CircularPad likewise
+pooling           MaxPool1d to 3d, AvgPool1d to 3d
+init              initial weights
+utils             gradient clipping, parameters as one vector; utils.rnn: ragged batches
+functional        the arithmetic under its ecosystem name
 
-`Module`, `Parameter` and the containers are PyTorch's own.
+`Module`, `Parameter`, `Buffer`, the containers and what spreads a module over devices are PyTorch's own: they keep
+books on layers and compute nothing. `modules` is missing on purpose: a layer of torch.nn's is no layer of these.
 """
 
-from torch.nn import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential
+from torch.nn import (
+    Buffer,
+    DataParallel,
+    Module,
+    ModuleDict,
+    ModuleList,
+    Parameter,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+    UninitializedBuffer,
+    UninitializedParameter,
+    factory_kwargs,
+    parallel,
+    parameter,
+)
 
 from minimodels.nn import functional, init
 from minimodels.nn.activation import LogSoftmax, ReLU, Softmax
@@ -25,8 +50,10 @@ from minimodels.nn.loss import CrossEntropyLoss
 from minimodels.nn.pooling import MaxPool2d
 
 __all__ = [
+    "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Flatten",
     "Linear",
@@ -41,6 +68,11 @@ __all__ = [
     "ReLU",
     "Sequential",
     "Softmax",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "factory_kwargs",
     "functional",
     "init",
+    "parallel",
+    "parameter",
 ]

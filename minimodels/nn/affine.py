@@ -27,7 +27,7 @@ class Linear(Module):
         - Output: [*, O]
 
     Attributes:
-        weight: [O, I], evenly drawn within ±1/√I.
+        weight: [O, I], drawn uniformly within ±1/√I.
         bias: [O], drawn likewise, or None.
 
     Raises:
@@ -67,7 +67,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights, evenly within ±1/√I, as torch.nn does."""
+        """Draw new weights, uniformly within ±1/√I, as torch.nn does."""
         init.initialize_affine(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:

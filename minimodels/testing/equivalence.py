@@ -164,7 +164,7 @@ def _leaf(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
     copy = value.detach().clone(memory_format=torch.preserve_format)
-    if value.numel() and copy.stride() != value.stride():  # overlapping or gapped memory: rebuild the gaps
+    if value.numel() and copy.stride() != value.stride() and 0 not in value.stride():  # rebuild the gaps
         base = value.new_zeros(1 + sum((n - 1) * s for n, s in zip(value.shape, value.stride(), strict=True)))
         copy = base.as_strided(value.shape, value.stride()).copy_(value)
     return copy.requires_grad_(value.is_floating_point() or value.is_complex())

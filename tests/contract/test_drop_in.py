@@ -4,23 +4,39 @@ import copy
 import inspect
 import io
 import pickle
+import re
 import warnings
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from minimodels.testing import assert_equivalent, assert_same, derivatives
-from tests.registry import LAYERS, Row
+from tests.registry import LAYERS, Row, at_rest, each, few
 
 rows = pytest.mark.parametrize("row", LAYERS, ids=str)
+transformed = pytest.mark.parametrize("row", [row for row in LAYERS if row.transforms], ids=str)
+
+
+LOW_PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def outputs_of(result):
     """The tensors that a layer returns, in order."""
     return [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+
+
+def looped(layer):
+    """What vmap means, one sample after the other."""
+
+    def run(*inputs):
+        count = len(tree_leaves(inputs)[0])
+        results = [layer(*tree_map(lambda v, i=i: v[i], inputs)) for i in range(count)]
+        return tree_map(lambda *parts: torch.stack(parts), *results)
+
+    return run
 
 
 def built(row: Row, case, dtype=torch.float64, seed=0):
@@ -33,42 +49,89 @@ def built(row: Row, case, dtype=torch.float64, seed=0):
 
 
 @rows
+@few
 @given(data=st.data())
 def test_outputs_and_two_orders_of_derivatives(row, data, device):
     case = data.draw(row.cases())
     ours, reference = built(row, case)
     inputs = case.to(torch.float64, device).inputs
-    assert_equivalent(ours.to(device), reference.to(device), *inputs, order=row.order, rtol=1e-9, atol=1e-9)
+    tolerance = {"rtol": row.tolerance, "atol": row.tolerance}
+    order = data.draw(st.sampled_from([1, row.order]))  # a backward may go another way when it is differentiated itself
+    assert_equivalent(ours.to(device), reference.to(device), *inputs, order=order, **tolerance)
 
 
-@rows
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [(row, dtype) for row in LAYERS for dtype in LOW_PRECISIONS[: None if row.low_precision else 1]],
+    ids=str,
+)
+@few
 @given(data=st.data())
 def test_lower_precision_is_as_exact_as_the_reference(row, dtype, data, device):
-    """Both are measured against the reference in float64 on the same rounded numbers."""
+    """Both are measured against the reference in float64 on the same rounded numbers.
+
+    Where the reference itself loses a finite number, ours loses it too (float16 overflows) or is right: oneDNN's
+    bfloat16 convolution reads memory that nobody wrote at some strides, and gives NaN when it finds NaN there.
+    """
     case = data.draw(row.cases()).to(dtype, device)
     ours, reference = (layer.to(device) for layer in built(row, case, dtype))
     reference.load_state_dict(ours.state_dict())
+    precise, wide = copy.deepcopy(reference).double(), case.to(torch.float64, device)
     mine, theirs = (derivatives(layer, *case.inputs, order=1) for layer in (ours, reference))
-    wide = case.to(torch.float64, device)
-    exact = derivatives(copy.deepcopy(reference).double(), *wide.inputs, order=1)
+    exact = derivatives(precise, *wide.inputs, order=1)
     for name, truth in exact.items():
-        a, b = mine[name], theirs[name]
+        a, b, truth = (t.to_dense() if t.is_sparse else t for t in (mine[name], theirs[name], truth))
         assert (a.dtype, a.shape) == (b.dtype, b.shape), name
         finite = truth.isfinite() & b.isfinite()
-        assert torch.equal(a[~finite].nan_to_num(), b[~finite].nan_to_num()), name
-        if finite.any():
-            errors = [(t.double() - truth)[finite].abs().max().item() for t in (a, b)]
+        judged = truth.isfinite() & (a.isfinite() | b.isfinite())
+        assert torch.equal(a[~judged].nan_to_num(), b[~judged].nan_to_num()), name
+        if judged.any():
+            errors = [
+                (t.double() - truth)[where].abs().max().item() if where.any() else 0.0
+                for t, where in ((a, judged), (b, finite))
+            ]
             rounding = max(1, truth[finite].abs().max().item()) * torch.finfo(dtype).eps  # of terms about one large
-            assert errors[0] <= 2 * errors[1] + 4 * rounding, f"{name}: {errors}, one rounding is {rounding}"
+            assert errors[0] <= 2 * errors[1] + row.roundings * rounding, (
+                f"{name}: {errors}, one rounding is {rounding}"
+            )
 
 
 @rows
+@few
 @given(data=st.data())
 def test_evaluation_mode(row, data, device):
     case = data.draw(row.cases()).to(torch.float64, device)
     ours, reference = built(row, case)
     assert_equivalent(ours.to(device).eval(), reference.to(device).eval(), *case.inputs, order=1)
+
+
+@rows
+@few
+@given(data=st.data())
+def test_output_may_be_written_over(row, data):
+    """`y += x` and ReLU(inplace=True) behind a layer: what the reference allows works, and spoils no derivative."""
+    case = data.draw(row.cases()).to(torch.float64)
+    ours, reference = built(row, case)
+    try:
+        theirs = written_over(reference, case.inputs)
+    except RuntimeError:  # it needs its output for the derivative
+        return
+    for a, b in zip(written_over(ours, case.inputs), theirs, strict=True):
+        assert_same(a, b, rtol=row.tolerance, atol=row.tolerance)
+
+
+def written_over(layer, inputs):
+    """The inputs once all outputs have been doubled in place, and the derivatives by inputs and parameters."""
+    leaves = each(lambda v: v.clone().requires_grad_(v.is_floating_point()), inputs)
+    given = each(lambda v: v.clone(), leaves)
+    torch.manual_seed(0)
+    outputs = [y for y in outputs_of(layer(*given)) if y.is_floating_point() and y.requires_grad]
+    for y in outputs:
+        y.mul_(2)
+    total = sum((y * torch.linspace(1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum() for y in outputs)
+    sources = [leaf for leaf in (*outputs_of(leaves), *layer.parameters()) if leaf.requires_grad]
+    found = torch.autograd.grad(total, sources, allow_unused=True, materialize_grads=True) if outputs else ()
+    return [*(v.detach() for v in outputs_of(given)), *found]
 
 
 @rows
@@ -82,6 +145,7 @@ def test_signatures(row):
 
 
 @rows
+@few
 @given(data=st.data())
 def test_repr(row, data):
     ours, reference = built(row, data.draw(row.cases()))
@@ -90,6 +154,7 @@ def test_repr(row, data):
 
 
 @rows
+@few
 @given(data=st.data())
 def test_same_seed_same_weights_and_state(row, data):
     case = data.draw(row.cases())
@@ -137,7 +202,7 @@ def test_factory_arguments(row):
 def test_meta_device_gives_shapes(row):
     case = row.example
     ours, reference = built(row, case)
-    inputs = [value.to("meta") for value in case.inputs]
+    inputs = each(lambda value: value.to("meta"), case.inputs)
     found = [outputs_of(layer.to("meta")(*inputs)) for layer in (ours, reference)]
     for mine, theirs in zip(*found, strict=True):
         assert mine.shape == theirs.shape
@@ -151,11 +216,11 @@ def test_autocast_dtypes(row, given_dtype, device):
     case = row.example.to(given_dtype, device)
     dtypes = []
     for layer in built(row, case, given_dtype):
-        inputs = [v.clone().requires_grad_(v.is_floating_point()) for v in case.inputs]
+        inputs = each(lambda v: v.clone().requires_grad_(v.is_floating_point()), case.inputs)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             outputs = outputs_of(layer.to(device)(*inputs))
         sum(output.float().sum() for output in outputs).backward()
-        leaves = [*(v for v in inputs if v.requires_grad), *layer.parameters()]
+        leaves = [*(v for v in outputs_of(inputs) if v.requires_grad), *layer.parameters()]
         dtypes.append([*(output.dtype for output in outputs), *(leaf.grad.dtype for leaf in leaves)])
     assert dtypes[0] == dtypes[1]
 
@@ -179,17 +244,17 @@ def test_compiles_to_one_graph(row, backend, device):
     torch.compiler.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own deprecations
-        compiled = torch.compile(ours, fullgraph=True, backend=backend)
+        compiled = torch.compile(copy.deepcopy(ours), fullgraph=True, backend=backend)
         mine = derivatives(compiled, *case.inputs, order=1)
     for name, theirs in derivatives(ours, *case.inputs, order=1).items():
-        compiled_name = name if "input" in name else name.replace("by ", "by _orig_mod.")
+        compiled_name = name if "input" in name else re.sub("(by|buffer) ", r"\1 _orig_mod.", name)
         if row.random and backend == "inductor":  # it draws random numbers of its own
             assert mine[compiled_name].shape == theirs.shape
         else:
             assert_same(mine[compiled_name], theirs, name, 1e-5, 1e-5)
 
 
-@rows
+@transformed
 def test_functional_gradient(row):
     case = row.example
     results = []
@@ -197,39 +262,45 @@ def test_functional_gradient(row):
 
         def loss(parameters, first, layer=layer):
             torch.manual_seed(3)
-            outputs = torch.func.functional_call(layer, parameters, (first, *case.inputs[1:]))
+            outputs = torch.func.functional_call(at_rest(row, layer), parameters, (first, *case.inputs[1:]))
             return sum(output.square().sum() for output in outputs_of(outputs))
 
-        results.append(torch.func.grad(loss, argnums=(0, 1))(dict(layer.named_parameters()), case.inputs[0]))
+        arguments = (0, 1) if case.inputs[0].is_floating_point() else (0,)
+        results.append(torch.func.grad(loss, argnums=arguments)(dict(layer.named_parameters()), case.inputs[0]))
     for name, value in results[1][0].items():
         assert_same(results[0][0][name], value, name)
-    assert_same(results[0][1], results[1][1], "input")
+    for mine, theirs in zip(results[0][1:], results[1][1:], strict=True):
+        assert_same(mine, theirs, "input")
 
 
-@rows
+@transformed
 def test_vmap(row):
     case = row.example
     ours, reference = built(row, case)
-    stacked = [torch.stack([v, v.flip(0)]) for v in case.inputs]
+    stacked = each(lambda v: torch.stack([v, v.flip(0)]), case.inputs)
     results = []
-    for layer in (ours, reference):
+    for layer in (at_rest(row, ours), at_rest(row, reference)):
         torch.manual_seed(5)
-        results.append(outputs_of(torch.func.vmap(layer, randomness="different")(*stacked)))
+        run = torch.func.vmap(layer, randomness="different") if layer is ours or row.batches else looped(layer)
+        results.append(outputs_of(run(*stacked)))
     for mine, theirs in zip(*results, strict=True):
         assert_same(mine, theirs, "output")
 
 
-@rows
+@transformed
 def test_forward_mode(row):
     case = row.example
     results = []
     for layer in built(row, case):
 
-        def run(first, layer=layer):
+        def run(parameters, moving, layer=layer):
             torch.manual_seed(3)
-            return outputs_of(layer(first, *case.inputs[1:]))
+            inputs = (*moving, *case.inputs[len(moving) :])
+            return outputs_of(torch.func.functional_call(at_rest(row, layer), parameters, inputs))
 
-        results.append(outputs_of(torch.func.jvp(run, (case.inputs[0],), (case.inputs[0].cos(),))))
+        moving = case.inputs[:1] if case.inputs[0].is_floating_point() else ()
+        primals = (dict(layer.named_parameters()), moving)
+        results.append(outputs_of(torch.func.jvp(run, primals, tree_map(torch.cos, primals))))
     for mine, theirs in zip(*results, strict=True):
         assert_same(mine, theirs, "output")
 

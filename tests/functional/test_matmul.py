@@ -40,6 +40,16 @@ def test_onednn_gives_the_same_whatever_this_machine_prefers(m, n, k, biased, da
 
 
 @needs_onednn
+def test_onednn_keeps_for_the_derivative_what_it_needs(monkeypatch):
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "LARGE", 1)
+    a, frozen, kept = torch.randn(4, 3, requires_grad=True), torch.randn(5, 3), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape), lambda t: t):
+        product(a, frozen)
+    assert kept == [frozen.shape]
+
+
+@needs_onednn
 def test_onednn_is_left_alone_where_it_does_not_serve(monkeypatch):
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
     a, b = torch.randn(4, 3), torch.randn(5, 3)
@@ -71,3 +81,18 @@ def test_sizes_and_types_that_do_not_fit_are_refused():
         product(torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(RuntimeError):
         product(torch.ones(2, 3), torch.ones(2, 3).double())
+
+
+@needs_onednn
+@pytest.mark.parametrize("fast", [False, True], ids=["bmm", "oneDNN"])
+@given(b=st.integers(0, 3), m=st.integers(2, 5), n=st.integers(1, 5), k=st.integers(1, 5), data=st.data())
+def test_pairs_are_multiplied_one_by_one(fast, b, m, n, k, data):
+    x, y = data.draw(tensors((b, m, k))).float(), data.draw(tensors((b, n, k))).float()
+    expected = torch.einsum("bmk,bnk->bmn", x, y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: fast)
+        patch.setattr(matmul, "LARGE", 1)
+        out = torch.empty(b, m, n)
+        assert matmul.batched_product(x, y, out) is out
+        torch.testing.assert_close(out, expected)
+        torch.testing.assert_close(matmul.batched_product(x, y), expected)

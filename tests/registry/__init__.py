@@ -14,9 +14,9 @@ from tests.registry import (
     recurrent,
     shape,
 )
-from tests.registry.row import Row
+from tests.registry.row import Row, at_rest, each, few
 
-__all__ = ["LAYERS", "Row"]
+__all__ = ["LAYERS", "Row", "at_rest", "each", "few"]
 
 LAYERS: list[Row] = [
     *conv.ROWS,

@@ -11,6 +11,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,12 @@ class Case:
                 return value
             return value.to(device, dtype if value.is_floating_point() else value.dtype)
 
-        return Case(tuple(map(cast, self.inputs)), self.args, {name: cast(v) for name, v in self.kwargs.items()})
+        return Case(pytree.tree_map(cast, self.inputs), self.args, {name: cast(v) for name, v in self.kwargs.items()})
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and any(isinstance(part, Tensor) for part in value):
+        return f"({', '.join(map(_shown, value))})"
     if not isinstance(value, Tensor):
         return repr(value)
     numbers = (
