@@ -40,7 +40,7 @@ from torch.nn import (
     parameter,
 )
 
-from minimodels.nn import functional, init
+from minimodels.nn import functional, init, utils
 from minimodels.nn.activation import LogSoftmax, ReLU, Softmax
 from minimodels.nn.affine import Linear
 from minimodels.nn.conv import Conv2d
@@ -75,4 +75,5 @@ __all__ = [
     "init",
     "parallel",
     "parameter",
+    "utils",
 ]

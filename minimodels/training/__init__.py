@@ -8,26 +8,24 @@ progress.py   the bar in a terminal or notebook, the line in a log
 feeding.py    from data to tensors on the device
 devices.py    which device
 precision.py  16-bit numbers
-clipping.py   gradient clipping
 """
 
 from minimodels.training.callbacks import Callback, ModelCheckpoint
-from minimodels.training.clipping import clip_gradients
 from minimodels.training.devices import find_device
 from minimodels.training.logging import CSVLogger, History
 from minimodels.training.loop import Trainer
-from minimodels.training.metrics import Totals, accuracy
+from minimodels.training.metrics import Metric, Totals, accuracy
 from minimodels.training.progress import ProgressBar
 
 __all__ = [
     "CSVLogger",
     "Callback",
     "History",
+    "Metric",
     "ModelCheckpoint",
     "ProgressBar",
     "Totals",
     "Trainer",
     "accuracy",
-    "clip_gradients",
     "find_device",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from minimodels.errors import InputError
-from minimodels.training.clipping import clip_gradients
+from minimodels.nn.utils import clip_grad_norm_
 from minimodels.training.devices import device_for, move
 from minimodels.training.feeding import as_batches, grouped, on_device
 from minimodels.training.logging import History, Record
@@ -253,7 +253,7 @@ class Trainer:
         if self.clip_norm is not None:
             self.scaler.unscale_(optimizer)
             trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
-            clip_gradients(trained, self.clip_norm)
+            clip_grad_norm_(trained, self.clip_norm)
         self.rate = float(optimizer.param_groups[0]["lr"])
         self.scaler.step(optimizer)
         self.scaler.update()
