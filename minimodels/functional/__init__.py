@@ -18,14 +18,19 @@ pooling           max_pool1d to 3d, avg_pool1d to 3d
 
 from minimodels.functional.activations import log_softmax, relu, softmax
 from minimodels.functional.affine import linear
-from minimodels.functional.conv import conv2d
+from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.losses import cross_entropy
 from minimodels.functional.masking import dropout
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import max_pool2d
 
 __all__ = [
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "linear",

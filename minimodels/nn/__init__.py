@@ -43,7 +43,8 @@ from torch.nn import (
 from minimodels.nn import functional, init, utils
 from minimodels.nn.activation import LogSoftmax, ReLU, Softmax
 from minimodels.nn.affine import Linear
-from minimodels.nn.conv import Conv2d
+from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
+from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minimodels.nn.dropout import Dropout
 from minimodels.nn.flatten import Flatten
 from minimodels.nn.loss import CrossEntropyLoss
@@ -51,7 +52,12 @@ from minimodels.nn.pooling import MaxPool2d
 
 __all__ = [
     "Buffer",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "DataParallel",
     "Dropout",

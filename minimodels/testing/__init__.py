@@ -15,6 +15,7 @@ Example:
 from minimodels.testing.cases import (
     Case,
     conv_cases,
+    conv_transpose_cases,
     cross_entropy_cases,
     dropout_cases,
     elementwise_cases,
@@ -35,6 +36,7 @@ __all__ = [
     "assert_linear",
     "assert_same",
     "conv_cases",
+    "conv_transpose_cases",
     "cross_entropy_cases",
     "derivatives",
     "dropout_cases",

@@ -1,25 +1,97 @@
-"""Convolution: one operation, several classical algorithms. This file checks what goes in; choice.py chooses.
+"""Convolution: one operation, several classical algorithms. This file has the functions; choice.py chooses.
 
 definition.py   the equation, a sum of shifted inputs; every derivative of every order, every dtype
-im2col.py       one matrix product over all windows, with a hand-derived backward
+im2col.py       one matrix product over all windows
+winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
+fft.py          any kernel as a product of spectra
+shifts.py       depthwise: shifted multiply-adds, in the cache
+bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
+transposed.py   the way back: the gradient of a convolution as an operation of its own
+checks.py       what goes in
 
 All are public and tested against each other and against torch.nn.functional.
 """
 
-import operator
-from typing import Any
-
-import torch
 from torch import Tensor
 
-from minimodels.functional.conv import choice, definition, im2col
-from minimodels.functional.layout import image_layout
+from minimodels.functional.conv import (
+    bilinear,
+    checks,
+    choice,
+    definition,
+    fft,
+    im2col,
+    shifts,
+    transposed,
+    winograd,
+)
+from minimodels.functional.conv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.precision import autocast_to_low_precision
-from minimodels.shapes import Windows, ntuple, same_pads
 from minimodels.tap import tap
 
-__all__ = ["choice", "conv2d", "definition", "im2col"]
+__all__ = [
+    "bilinear",
+    "checks",
+    "choice",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "definition",
+    "fft",
+    "im2col",
+    "shifts",
+    "transposed",
+    "winograd",
+]
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, ...] = 1,
+    padding: str | int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a kernel along sequences and take an inner product at every place.
+
+        y[n, o, p] = b[o] + Σ_c Σ_i w[o, c, i] · x[n, c, s·p + d·i]
+
+    As `conv2d`, in one dimension.
+
+    Args:
+        input: one sequence or a batch.
+        weight: a kernel for each output channel.
+        bias: one number per output channel.
+        stride: step from one window to the next.
+        padding: zeros on either side; "same" keeps the length (stride 1 only), "valid" is none.
+        dilation: spacing between the elements of a window.
+        groups: output group g of the channels sees input group g alone.
+
+    Shape:
+        - input: [N, C, L] or [C, L]; weight: [O, C/groups, k]; bias: [O]
+        - Output: [N, O, P] or [O, P], P = ⌊(L + 2·padding − d·(k − 1) − 1) / s⌋ + 1
+
+    Raises:
+        RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.
+
+    Cost: N·O·(C/groups)·k·P multiply-adds forward, twice that backward; see the algorithm for memory.
+
+    References: Waibel et al. 1989 (time-delay neural networks), doi:10.1109/29.21701.
+
+    See: `minimodels.nn.Conv1d`; conv/definition.py, conv/im2col.py; tests/functional/test_conv.py.
+
+    Example:
+        >>> import torch
+        >>> conv1d(torch.tensor([[1.0, 2.0, 4.0, 8.0]]), torch.tensor([[[-1.0, 1.0]]]))  # differences
+        tensor([[1., 2., 4.]])
+    """
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
@@ -35,15 +107,17 @@ def conv2d(
 
         y[n, o, p, q] = b[o] + Σ_c Σ_i Σ_j w[o, c, i, j] · x[n, c, s·p + d·i, s·q + d·j]
 
-    with stride s, dilation d and x padded with zeros. The algorithm is im2col with one matrix product; while a
-    `torch.func` transform or forward-mode differentiation is active, and for complex and integer numbers, it is the
-    definition. So it is for one input channel a group (depthwise): there the product has a single column, and
-    shifted multiply-adds are cheaper than copying windows.
+    with stride s, dilation d and x padded with zeros. The algorithm is chosen by shape (choice.py): mostly im2col
+    with one matrix product, Winograd's for 3x3 kernels and many channels, spectra for very large kernels, shifted
+    multiply-adds for one input channel per group (depthwise). While a `torch.func` transform or forward-mode
+    differentiation is active, and for complex and integer numbers, it is the definition. An infinite or NaN input
+    element spreads to whole tiles of the output (Winograd) or to the whole image (spectra), where the definition and
+    torch.nn spread it only to the windows that touch it.
 
     Args:
         input: one image or a batch.
         weight: a kernel for each output channel.
-        bias: one number an output channel.
+        bias: one number per output channel.
         stride: step from one window to the next; one number, or one for height and one for width.
         padding: zeros on either side; "same" keeps the size (stride 1 only), "valid" is none.
         dilation: spacing between the elements of a window.
@@ -62,115 +136,90 @@ def conv2d(
 
     References: LeCun et al. 1989, doi:10.1162/neco.1989.1.4.541.
 
-    See: `minimodels.nn.Conv2d`; conv/definition.py, conv/im2col.py; tests/functional/test_conv.py.
+    See: `minimodels.nn.Conv2d`; conv/definition.py and the files beside it; tests/functional/test_conv.py.
 
     Example:
+        >>> import torch
         >>> image = torch.tensor([[[0.0, 1.0, 1.0], [0.0, 1.0, 1.0]]])  # an edge between two columns
         >>> conv2d(image, torch.tensor([[[[-1.0, 1.0]]]]))
         tensor([[[1., 0.],
                  [1., 0.]]])
     """
-    if input.ndim not in (3, 4):
-        raise RuntimeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(input.shape)}"
-        )
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, ...] = 1,
+    padding: str | int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Slide a kernel through volumes, or clips of images, and take an inner product at every place.
+
+        y[n, o, p, q, r] = b[o] + Σ_c Σ_h Σ_i Σ_j w[o, c, h, i, j] · x[n, c, s·p + d·h, s·q + d·i, s·r + d·j]
+
+    As `conv2d`, in three dimensions.
+
+    Args:
+        input: one volume or a batch.
+        weight: a kernel for each output channel.
+        bias: one number per output channel.
+        stride: step from one window to the next; one number, or one each for depth, height and width.
+        padding: zeros on either side; "same" keeps the size (stride 1 only), "valid" is none.
+        dilation: spacing between the elements of a window.
+        groups: output group g of the channels sees input group g alone.
+
+    Shape:
+        - input: [N, C, D, H, W] or [C, D, H, W]; weight: [O, C/groups, kD, kH, kW]; bias: [O]
+        - Output: [N, O, P, Q, R] or [O, P, Q, R], P = ⌊(D + 2·padding − d·(kD − 1) − 1) / s⌋ + 1, Q and R likewise
+
+    Raises:
+        RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.
+
+    Cost: N·O·(C/groups)·kD·kH·kW·P·Q·R multiply-adds forward, twice that backward; see the algorithm for memory.
+
+    References: Ji et al. 2013, "3D convolutional neural networks for human action recognition",
+        doi:10.1109/TPAMI.2012.59.
+
+    See: `minimodels.nn.Conv3d`; conv/definition.py, conv/im2col.py; tests/functional/test_conv.py.
+
+    Example:
+        >>> import torch
+        >>> conv3d(torch.ones(1, 1, 4, 5, 6), torch.ones(2, 1, 3, 3, 3), padding="same").shape
+        torch.Size([1, 2, 4, 5, 6])
+    """
+    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    dims: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | tuple[int, ...],
+    padding: str | int | tuple[int, ...],
+    dilation: int | tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """Convolve in any number of dimensions: check, let choice.py choose, hand on the layout."""
+    checks.check_rank(f"conv{dims}d", dims, input)
+    if input.ndim == dims + 1:
+        return _convolve(dims, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     input, weight, bias = (
         autocast_to_low_precision(input, input),
         autocast_to_low_precision(input, weight),
         autocast_to_low_precision(input, bias),
     )
-    if input.ndim == 3:
-        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    windows = _windows(2, weight, stride, padding, dilation, groups)
-    _check(input, weight, bias, windows)
-    output = choice.convolve(input, weight, bias, windows)
-    return tap("convolution.output", output.contiguous(memory_format=image_layout(input, weight)))
-
-
-def _windows(
-    dims: int,
-    weight: Tensor,
-    stride: int | tuple[int, ...],
-    padding: str | int | tuple[int, ...],
-    dilation: int | tuple[int, ...],
-    groups: int,
-) -> Windows:
-    """Bring every way to say stride, padding and dilation into one form, and check the numbers by themselves."""
-    if weight.ndim != dims + 2:
-        raise RuntimeError(
-            f"Expected a {dims + 2}D weight for conv{dims}d, but got weight of size: {list(weight.shape)}"
-        )
-    if groups <= 0:
-        raise RuntimeError("non-positive groups is not supported")
-    kernel, stride_, dilation_ = (
-        tuple(weight.shape[2:]),
-        _spread(stride, dims, "stride"),
-        _spread(dilation, dims, "dilation"),
-    )
-    if any(s <= 0 for s in stride_):
-        raise RuntimeError("non-positive stride is not supported")
-    if any(d <= 0 for d in dilation_):
-        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation_)}")
-    if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise RuntimeError(f"Invalid padding string: {padding!r}; should be 'same' or 'valid'")
-        if padding == "same" and any(s != 1 for s in stride_):
-            raise RuntimeError("padding='same' is not supported for strided convolutions")
-        pads = same_pads(kernel, dilation_) if padding == "same" else ((0, 0),) * dims
-    else:
-        pads = tuple((p, p) for p in _spread(padding, dims, "padding"))
-        if any(p < 0 for p, _ in pads):
-            raise RuntimeError("negative padding is not supported")
-    return Windows(kernel, stride_, pads, dilation_, groups)
-
-
-def _spread(value: int | tuple[int, ...], dims: int, name: str) -> tuple[int, ...]:
-    """Give each spatial dimension its number; a single one serves all."""
-    values: tuple[Any, ...] = ntuple(value, dims)
-    values = values * dims if len(values) == 1 else values
-    if len(values) != dims:
-        raise RuntimeError(f"expected {name} to be a single integer or {dims} of them, but got {name}={list(values)}")
-    return tuple(map(_whole, values))
-
-
-def _whole(number: Any) -> Any:
-    """Take whole numbers of any make, NumPy's and a compiler's symbols too; a fraction is a TypeError."""
-    return number if isinstance(number, torch.SymInt) else operator.index(number)
-
-
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None, windows: Windows) -> None:
-    """Check the tensors against each other, in the order and the words that PyTorch's users know."""
-    outputs, inputs, *kernel = weight.shape
-    groups = windows.groups
-    if outputs < groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
-            f"but got weight of size {list(weight.shape)} instead"
-        )
-    if outputs % groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
-            f"but got weight of size {list(weight.shape)} instead"
-        )
-    if input.shape[1] != inputs * groups:
-        raise RuntimeError(
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} "
-            f"to have {inputs * groups} channels, but got {input.shape[1]} channels instead"
-        )
-    if bias is not None and bias.shape != (outputs,):
-        raise RuntimeError(
-            f"Given weight of size {list(weight.shape)}, expected bias to be 1-dimensional with {outputs} elements, "
-            f"but got bias of size {list(bias.shape)} instead"
-        )
-    if min(kernel) <= 0:
-        raise RuntimeError(f"kernel size should be greater than zero, but got {tuple(kernel)}")
+    windows = checks.read_windows(f"conv{dims}d", dims, weight, stride, padding, dilation, groups)
+    checks.check_operands(input, weight, bias, groups, transposed=False)
     if min(windows.output_size(input.shape[2:])) <= 0:
-        padded = " x ".join(str(size + sum(pads)) for size, pads in zip(input.shape[2:], windows.pads, strict=True))
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({padded}). Kernel size: ({' x '.join(map(str, kernel))}). "
-            f"Kernel size can't be greater than actual input size (dilation {list(windows.dilation)})"
+            f"Calculated padded input size per channel: {windows.padded(input.shape[2:])}. "
+            f"Kernel size: {windows.kernel}. Kernel size can't be greater than actual input size "
+            f"(dilation {windows.dilation})"
         )
-    dtypes = {"weight": weight.dtype} if bias is None else {"weight": weight.dtype, "bias": bias.dtype}
-    for name, dtype in dtypes.items():
-        if dtype != input.dtype:
-            raise RuntimeError(f"Input type ({input.dtype}) and {name} type ({dtype}) should be the same")
+    output = choice.convolve(input, weight, bias, windows)
+    return tap("convolution.output", output.contiguous(memory_format=checks.output_layout(input, weight)))

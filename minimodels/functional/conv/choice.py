@@ -1,27 +1,40 @@
-"""Which algorithm of convolution serves which shapes."""
+"""Which algorithm of convolution serves which shapes.
 
+The rules look at shapes, types and where the numbers lie, never at the numbers themselves and never at a clock, so
+that two runs give the same bits. They were set by `python -m benchmarks algorithms` on an Intel Xeon with AVX-512;
+benchmarks/results has its tables, and a picture of where the curves cross.
+"""
+
+import functools
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
-from minimodels.functional.conv import definition, im2col
+from minimodels.functional.conv import definition, fft, im2col, shifts, winograd
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import steps_aside
 from minimodels.shapes import Windows
+from minimodels.tap import listened
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
     """Correlate the input with the kernel by the algorithm that is the fastest for these shapes.
 
+    An infinite or NaN input element spreads to whole tiles (Winograd) or to the whole image (FFT), where the definition
+    and torch.nn spread it only to the windows that touch it.
+
     Args:
         x: the input.
         w: the kernel.
-        bias: one number an output channel, or None.
+        bias: one number per output channel, or None.
         windows: stride, padding, dilation and groups.
 
     Shape:
         - x: [N, C, *size]; w: [O, C/groups, *kernel]; bias: [O]
         - Output: [N, O, *counts]
 
-    See: definition.py, im2col.py; tests/functional/test_conv.py.
+    See: the files beside this one; tests/functional/test_conv.py.
 
     Example:
         >>> import torch
@@ -29,14 +42,87 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
         >>> convolve(torch.tensor([[[1.0, 2.0, 4.0]]]), torch.tensor([[[-1.0, 1.0]]]), None, windows)
         tensor([[[1., 2.]]])
     """
-    if _product_pays(x, w, windows):
-        return im2col.convolve(x, w, bias, windows)
-    wide = accumulator(x.dtype)  # a sum over kernel elements: form that of 16-bit numbers in float32, as a product does
+    return ALGORITHMS[choose(x, w, windows)](x, w, bias, windows)
+
+
+def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
+    """Name the algorithm for a convolution.
+
+    Args:
+        x: the input, [N, C, *size].
+        w: the kernel, [O, C/groups, *kernel].
+        windows: stride, padding, dilation and groups.
+
+    Returns:
+        A key of `ALGORITHMS`.
+
+    Example:
+        >>> choose(torch.ones(8, 3, 32, 32), torch.ones(16, 3, 5, 5), Windows((5, 5), (1, 1), ((0, 0),) * 2, (1, 1), 1))
+        'im2col'
+    """
+    if not x.is_floating_point() or w.shape[1] == 0 or steps_aside(x, w):
+        return "definition"
+    if windows.groups > 1 and w.shape[1] == 1:
+        return "shifts"
+    if listened() or torch.compiler.is_compiling():
+        return "im2col"
+    if x.is_cpu and _spectra_pay(w, windows):  # on other devices nothing was measured
+        return "fft"
+    return _winograd(x, w, windows) if x.is_cpu else "im2col"
+
+
+def _winograd(x: Tensor, w: Tensor, windows: Windows) -> str:
+    """Say where fewer multiplications make up for the transforms: with many channels, on images that fill the tiles.
+
+    Time of F(2x2) and F(4x4) relative to im2col, forward and with backward, on one thread (images, size, channels):
+
+        8, 7x7, 128      1.08 1.16   1.31 1.25        8, 28x28, 64     1.25 1.21   0.99 0.96
+        8, 14x14, 64     1.13 1.04   1.42 1.19        8, 28x28, 128    0.89 0.80   0.68 0.71
+        8, 14x14, 128    0.90 0.86   1.01 0.87        4, 56x56, 32     1.06 1.18   0.97 1.09
+        8, 14x14, 256    0.96 0.79   1.03 0.87        4, 56x56, 64     0.98 0.88   0.82 0.77
+        32, 14x14, 128   0.91 0.94   0.89 0.90        1, 56x56, 128    0.92 0.76   0.70 0.62
+
+    An AMD EPYC with oneDNN's product had the same order: F(4x4) first for 64 channels of 56x56, F(2x2) for 256 of
+    14x14. In float32 alone: F(4x4) rounds three times as much as im2col, two millionths of the largest output. Nobody
+    asks for float64 in order to lose digits, and 16-bit numbers would have to be multiplied in float32.
+    """
+    if x.dtype is not torch.float32 or not winograd.serves(x, windows):
+        return "im2col"
+    channels, side = min(w.shape[:2]), min(windows.output_size(x.shape[2:]))
+    if channels >= 64 and side >= 28:
+        return "winograd F(4x4)"
+    return "winograd F(2x2)" if channels >= 128 and side >= 14 else "im2col"
+
+
+def _spectra_pay(w: Tensor, windows: Windows) -> bool:
+    """Say where a kernel is so large that its spectrum is cheaper, and channels so few that all spectra stay small.
+
+    Time of fft relative to im2col, forward and with backward, on one thread, by kernel (images, size, channels):
+
+                              7x7         9x9        11x11       15x15
+        8, 32x32, 16       1.27 1.22   0.73 0.69   0.66 0.60   0.23 0.24
+        1, 64x64, 16       1.41 1.46   0.84 0.96   0.75 0.85   0.23 0.24
+        8, 64x64, 3 to 32  2.95 0.72   1.86 0.41   1.41 0.36   0.73 0.18
+        8, 14x14, 32       2.11 1.67   1.20 1.14   0.86 0.78   0.65 0.61
+        8, 28x28, 64       2.61 1.84   1.30 1.08   1.01 0.95   0.91 0.72
+    """
+    large = len(windows.kernel) == 2 and min(windows.kernel) >= 11 and max(windows.stride) == 1
+    return large and w.shape[0] * w.shape[1] <= 1024 and w.dtype in (torch.float32, torch.float64)
+
+
+def _wide_definition(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
+    """Sum over kernel elements, for 16-bit numbers in float32, as a matrix product does inside."""
+    wide = accumulator(x.dtype)
     wide_bias = None if bias is None else bias.to(wide)
     return definition.convolve(x.to(wide), w.to(wide), wide_bias, windows).to(x.dtype)
 
 
-def _product_pays(x: Tensor, w: Tensor, windows: Windows) -> bool:
-    """Say whether im2col is the algorithm: wherever it is defined, but for one input channel a group, or none."""
-    one = w.shape[1] == 0 or (windows.groups > 1 and w.shape[1] == 1)
-    return x.is_floating_point() and not one and not steps_aside(x, w)
+ALGORITHMS: dict[str, Callable[[Tensor, Tensor, Tensor | None, Windows], Tensor]] = {
+    "definition": _wide_definition,
+    "im2col": im2col.convolve,
+    "winograd F(2x2)": winograd.convolve,
+    "winograd F(4x4)": functools.partial(winograd.convolve, tile=4),
+    "fft": fft.convolve,
+    "shifts": shifts.convolve,
+}
+"""All of them by name."""

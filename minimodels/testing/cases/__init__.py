@@ -7,7 +7,7 @@ conv, ...    the strategies, a file for each family of layers
 from minimodels.testing.cases.activation import elementwise_cases, softmax_cases
 from minimodels.testing.cases.affine import linear_cases
 from minimodels.testing.cases.case import Case, tensors
-from minimodels.testing.cases.conv import conv_cases
+from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.dropout import dropout_cases
 from minimodels.testing.cases.loss import cross_entropy_cases
 from minimodels.testing.cases.pooling import pool_cases
@@ -16,6 +16,7 @@ from minimodels.testing.cases.shape import flatten_cases
 __all__ = [
     "Case",
     "conv_cases",
+    "conv_transpose_cases",
     "cross_entropy_cases",
     "dropout_cases",
     "elementwise_cases",
