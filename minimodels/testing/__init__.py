@@ -14,6 +14,8 @@ Example:
 
 from minimodels.testing.cases import (
     Case,
+    adaptive_pool_cases,
+    average_pool_cases,
     conv_cases,
     conv_transpose_cases,
     cross_entropy_cases,
@@ -21,6 +23,7 @@ from minimodels.testing.cases import (
     elementwise_cases,
     flatten_cases,
     linear_cases,
+    pad_cases,
     pool_cases,
     softmax_cases,
     tensors,
@@ -30,11 +33,13 @@ from minimodels.testing.laws import assert_commutes, assert_invariant, assert_li
 
 __all__ = [
     "Case",
+    "adaptive_pool_cases",
     "assert_commutes",
     "assert_equivalent",
     "assert_invariant",
     "assert_linear",
     "assert_same",
+    "average_pool_cases",
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
@@ -43,6 +48,7 @@ __all__ = [
     "elementwise_cases",
     "flatten_cases",
     "linear_cases",
+    "pad_cases",
     "pool_cases",
     "softmax_cases",
     "tensors",

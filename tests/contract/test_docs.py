@@ -6,6 +6,7 @@ import math
 import pathlib
 import pkgutil
 import re
+import typing
 
 import pytest
 import torch
@@ -60,7 +61,8 @@ def parameters(value):
         return None
     if inspect.isclass(value) and ("__init__" not in vars(value) or issubclass(value, BaseException)):
         return None  # what it is made with is its parent's business
-    signature = inspect.signature(value)
+    overloads = typing.get_overloads(value.__init__) if inspect.isclass(value) else []
+    signature = inspect.signature(overloads[0] if overloads else value)  # the first overload names what *args are
     return [name for name in signature.parameters if name not in ("self", "cls", "draw")]
 
 
@@ -101,27 +103,45 @@ def test_twins_exist(name):
 
 def formula(layer, letter="P"):
     """The output size as the docstring's Shape gives it, made into Python."""
-    (text,) = re.findall(rf"\b{letter} = (⌊.*?⌋ \+ 1)", sections(inspect.getdoc(layer))["Shape"])
+    (text,) = re.findall(rf"\b{letter} = ([^,\n]*? \+ 1)(?=,|\n|$| \(⌈)", sections(inspect.getdoc(layer))["Shape"])
     return text.replace("⌊", "round_(").replace("⌋", ")").replace("·", "*").replace("−", "-")
 
 
-@pytest.mark.parametrize("layer", [nn.Conv2d, nn.MaxPool2d], ids=["Conv2d", "MaxPool2d"])
+POOLS = [nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d]
+
+
+@pytest.mark.parametrize("layer", POOLS, ids=lambda layer: layer.__name__)
 @given(
     H=st.integers(6, 15), kH=st.integers(1, 3), s=st.integers(1, 3), d=st.integers(1, 2), ceil=st.booleans(),
     data=st.data(),
 )  # fmt: skip
 def test_size_formulas_are_true(layer, H, kH, s, d, ceil, data):
     padding = data.draw(st.integers(0, kH // 2))
-    names = {"H": H, "kH": kH, "s": s, "d": d, "padding": padding, "round_": math.floor}
-    kwargs = {"stride": s, "padding": padding, "dilation": d}
-    if layer is nn.Conv2d:
-        output = layer(1, 1, kH, **kwargs)(torch.zeros(1, 1, H, H))
-    else:
-        output = layer(kH, ceil_mode=ceil, **kwargs)(torch.zeros(1, 1, H, H))
-        names["round_"] = math.ceil if ceil else math.floor
-        if ceil and (output.shape[-1] - 1) * s + s >= H + padding:
-            return  # the window that would start in the right padding is dropped, as the text says
+    names = {"H": H, "L": H, "kH": kH, "k": kH, "s": s, "d": d, "padding": padding}
+    names["round_"] = math.ceil if ceil else math.floor
+    kwargs = {"stride": s, "padding": padding} | ({"dilation": d} if layer not in POOLS[3:] else {})
+    output = layer(kH, ceil_mode=ceil, **kwargs)(torch.zeros(1, 1, *(H,) * int(layer.__name__[-2])))
+    if ceil and (output.shape[-1] - 1) * s + s >= H + padding:
+        return  # the window that would start in the right padding is dropped, as the text says
     assert output.shape[-1] == eval(formula(layer), names)
+
+
+CONVOLUTIONS = [(nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 3)]
+CONVOLUTIONS += [(nn.ConvTranspose1d, 1), (nn.ConvTranspose2d, 2), (nn.ConvTranspose3d, 3)]
+
+
+@pytest.mark.parametrize(("layer", "dims"), CONVOLUTIONS, ids=[layer.__name__ for layer, _ in CONVOLUTIONS])
+@given(size=st.integers(6, 9), k=st.integers(1, 3), s=st.integers(1, 3), d=st.integers(1, 2), data=st.data())
+def test_size_formulas_of_convolutions_are_true(layer, dims, size, k, s, d, data):
+    settings = {"stride": s, "padding": data.draw(st.integers(0, 2)), "dilation": d}
+    if layer.transposed:
+        settings["output_padding"] = data.draw(st.integers(0, max(s, d) - 1))
+    output = layer(1, 1, k, **settings)(torch.zeros(1, 1, *[size] * dims))
+    names = {**settings, "s": s, "d": d, "round_": math.floor}
+    names |= dict.fromkeys(("L", "H", "D"), size) | dict.fromkeys(("k", "kH", "kD"), k)
+    twin = getattr(functional, f"conv{'_transpose' * layer.transposed}{dims}d")
+    for text in (layer, twin):
+        assert output.shape[2] == eval(formula(text), names)
 
 
 def test_the_registry_knows_every_layer():

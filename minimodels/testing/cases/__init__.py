@@ -10,11 +10,14 @@ from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.dropout import dropout_cases
 from minimodels.testing.cases.loss import cross_entropy_cases
-from minimodels.testing.cases.pooling import pool_cases
+from minimodels.testing.cases.padding import pad_cases
+from minimodels.testing.cases.pooling import adaptive_pool_cases, average_pool_cases, pool_cases
 from minimodels.testing.cases.shape import flatten_cases
 
 __all__ = [
     "Case",
+    "adaptive_pool_cases",
+    "average_pool_cases",
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
@@ -22,6 +25,7 @@ __all__ = [
     "elementwise_cases",
     "flatten_cases",
     "linear_cases",
+    "pad_cases",
     "pool_cases",
     "softmax_cases",
     "tensors",
