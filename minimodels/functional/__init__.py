@@ -29,6 +29,7 @@ from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.losses import cross_entropy
 from minimodels.functional.masking import dropout
+from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
@@ -42,6 +43,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "batch_norm",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -50,6 +52,9 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "dropout",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
     "linear",
     "log_softmax",
     "max_pool1d",
@@ -57,5 +62,6 @@ __all__ = [
     "max_pool3d",
     "pad",
     "relu",
+    "rms_norm",
     "softmax",
 ]

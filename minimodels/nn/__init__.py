@@ -51,11 +51,20 @@ from minimodels.nn.adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from minimodels.nn.affine import Linear
+from minimodels.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minimodels.nn.dropout import Dropout
 from minimodels.nn.flatten import Flatten
 from minimodels.nn.loss import CrossEntropyLoss
+from minimodels.nn.norm import GroupNorm, LayerNorm, RMSNorm
 from minimodels.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -85,6 +94,9 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Buffer",
     "CircularPad1d",
     "CircularPad2d",
@@ -102,6 +114,11 @@ __all__ = [
     "DataParallel",
     "Dropout",
     "Flatten",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
     "Linear",
     "LogSoftmax",
     "MaxPool1d",
@@ -113,6 +130,7 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "RMSNorm",
     "ReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",

@@ -10,6 +10,13 @@ from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.dropout import dropout_cases
 from minimodels.testing.cases.loss import cross_entropy_cases
+from minimodels.testing.cases.norm import (
+    batch_norm_cases,
+    group_norm_cases,
+    instance_norm_cases,
+    layer_norm_cases,
+    rms_norm_cases,
+)
 from minimodels.testing.cases.padding import pad_cases
 from minimodels.testing.cases.pooling import adaptive_pool_cases, average_pool_cases, pool_cases
 from minimodels.testing.cases.shape import flatten_cases
@@ -18,15 +25,20 @@ __all__ = [
     "Case",
     "adaptive_pool_cases",
     "average_pool_cases",
+    "batch_norm_cases",
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
     "dropout_cases",
     "elementwise_cases",
     "flatten_cases",
+    "group_norm_cases",
+    "instance_norm_cases",
+    "layer_norm_cases",
     "linear_cases",
     "pad_cases",
     "pool_cases",
+    "rms_norm_cases",
     "softmax_cases",
     "tensors",
 ]
