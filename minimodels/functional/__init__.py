@@ -16,7 +16,31 @@ padding           pad
 pooling           max_pool1d to 3d, avg_pool1d to 3d
 """
 
-from minimodels.functional.activations import log_softmax, relu, softmax
+from minimodels.functional.activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softsign,
+    tanh,
+    threshold,
+)
 from minimodels.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -28,7 +52,7 @@ from minimodels.functional.adaptive_pooling import (
 from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.losses import cross_entropy
-from minimodels.functional.masking import dropout
+from minimodels.functional.masking import dropout, dropout1d, dropout2d, dropout3d
 from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
@@ -44,6 +68,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "celu",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -52,16 +77,38 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "elu",
+    "gelu",
+    "glu",
     "group_norm",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "instance_norm",
     "layer_norm",
+    "leaky_relu",
     "linear",
     "log_softmax",
+    "logsigmoid",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "mish",
     "pad",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "selu",
+    "sigmoid",
+    "silu",
     "softmax",
+    "softmin",
+    "softplus",
+    "softsign",
+    "tanh",
+    "threshold",
 ]

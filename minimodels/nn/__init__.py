@@ -41,7 +41,32 @@ from torch.nn import (
 )
 
 from minimodels.nn import functional, init, utils
-from minimodels.nn.activation import LogSoftmax, ReLU, Softmax
+from minimodels.nn.activation import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softmax2d,
+    Softmin,
+    Softplus,
+    Softsign,
+    Tanh,
+    Threshold,
+)
 from minimodels.nn.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -61,8 +86,8 @@ from minimodels.nn.batchnorm import (
 )
 from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from minimodels.nn.dropout import Dropout
-from minimodels.nn.flatten import Flatten
+from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
+from minimodels.nn.flatten import Flatten, Identity, Unflatten
 from minimodels.nn.loss import CrossEntropyLoss
 from minimodels.nn.norm import GroupNorm, LayerNorm, RMSNorm
 from minimodels.nn.padding import (
@@ -85,6 +110,11 @@ from minimodels.nn.padding import (
 from minimodels.nn.pooling import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -113,25 +143,37 @@ __all__ = [
     "CrossEntropyLoss",
     "DataParallel",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Flatten",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "PReLU",
     "Parameter",
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
@@ -139,7 +181,16 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+    "Threshold",
+    "Unflatten",
     "UninitializedBuffer",
     "UninitializedParameter",
     "ZeroPad1d",

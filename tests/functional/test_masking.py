@@ -1,5 +1,8 @@
 """Dropout: torch's mask, the expected value, and in place."""
 
+import math
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
@@ -49,3 +52,42 @@ def test_without_training_or_chance_the_input_comes_back():
 def test_what_is_no_probability_is_refused(p):
     with pytest.raises(ValueError, match="between 0 and 1"):
         F.dropout(torch.ones(3), p)
+
+
+CHANNELS = [
+    *((F.dropout1d, torch.nn.functional.dropout1d, shape) for shape in [(4, 3), (2, 4, 3)]),
+    *(
+        (F.dropout2d, torch.nn.functional.dropout2d, shape)
+        for shape in [(2, 3), (2, 3, 4), (2, 4, 3, 2), (2, 3, 1, 2, 2)]
+    ),
+    *((F.dropout3d, torch.nn.functional.dropout3d, shape) for shape in [(9,), (9, 2), (3, 4, 2), (6, 1, 2, 2)]),
+    *((F.dropout3d, torch.nn.functional.dropout3d, shape) for shape in [(2, 5, 1, 2, 2), (5, 2, 1, 2, 2, 1)]),
+]
+
+
+@pytest.mark.parametrize(("ours", "reference", "shape"), CHANNELS)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_channels_of_any_rank_fall_as_torchs_do_with_its_warnings(ours, reference, shape, inplace):
+    results = []
+    for dropout in (ours, reference):
+        torch.manual_seed(3)
+        x = torch.arange(1.0, 1 + math.prod(shape)).view(shape)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            y = dropout(x, 0.5, inplace=inplace)
+        assert (y is x) == inplace
+        assert all(warning.filename == __file__ for warning in caught)
+        results.append((y, torch.rand(1), len(caught)))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert results[0][2] == results[1][2]
+
+
+@pytest.mark.filterwarnings("ignore:dropout.d. Received:UserWarning")
+@pytest.mark.parametrize(
+    ("name", "shape"), [("dropout1d", (3,)), ("dropout1d", (1, 2, 3, 4)), ("dropout2d", (3,)), ("dropout3d", ())]
+)
+def test_what_has_no_channels_is_refused(name, shape):
+    for dropout in (getattr(room, name) for room in (F, torch.nn.functional)):
+        with pytest.raises(RuntimeError):
+            dropout(torch.ones(shape), 0.5)

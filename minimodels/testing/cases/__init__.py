@@ -4,11 +4,18 @@ case         what a case is, and how its numbers are drawn
 conv, ...    the strategies, a file for each family of layers
 """
 
-from minimodels.testing.cases.activation import elementwise_cases, softmax_cases
+from minimodels.testing.cases.activation import (
+    elementwise_cases,
+    glu_cases,
+    prelu_cases,
+    softmax2d_cases,
+    softmax_cases,
+    threshold_cases,
+)
 from minimodels.testing.cases.affine import linear_cases
 from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
-from minimodels.testing.cases.dropout import dropout_cases
+from minimodels.testing.cases.dropout import channel_dropout_cases, dropout_cases
 from minimodels.testing.cases.loss import cross_entropy_cases
 from minimodels.testing.cases.norm import (
     batch_norm_cases,
@@ -19,26 +26,32 @@ from minimodels.testing.cases.norm import (
 )
 from minimodels.testing.cases.padding import pad_cases
 from minimodels.testing.cases.pooling import adaptive_pool_cases, average_pool_cases, pool_cases
-from minimodels.testing.cases.shape import flatten_cases
+from minimodels.testing.cases.shape import flatten_cases, unflatten_cases
 
 __all__ = [
     "Case",
     "adaptive_pool_cases",
     "average_pool_cases",
     "batch_norm_cases",
+    "channel_dropout_cases",
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
     "dropout_cases",
     "elementwise_cases",
     "flatten_cases",
+    "glu_cases",
     "group_norm_cases",
     "instance_norm_cases",
     "layer_norm_cases",
     "linear_cases",
     "pad_cases",
     "pool_cases",
+    "prelu_cases",
     "rms_norm_cases",
+    "softmax2d_cases",
     "softmax_cases",
     "tensors",
+    "threshold_cases",
+    "unflatten_cases",
 ]

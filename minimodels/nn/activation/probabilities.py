@@ -1,52 +1,9 @@
-"""Activations as layers."""
+"""Softmax and its kin as layers."""
 
 from torch import Tensor
 from torch.nn import Module
 
 from minimodels import functional as F
-
-
-class ReLU(Module):
-    """Keep what is positive: y = max(0, x).
-
-    Drop-in for torch.nn.ReLU.
-
-    Args:
-        inplace: write the result over the input.
-
-    Shape:
-        - input: [*]
-        - Output: [*]
-
-    Cost: one comparison an element.
-
-    References: Fukushima 1969, doi:10.1109/TSSC.1969.300225; Nair & Hinton 2010 (in deep networks).
-
-    See: `minimodels.functional.relu`; tests/nn/test_activation.py.
-
-    Example:
-        >>> import torch
-        >>> ReLU()(torch.tensor([-1.0, 2.0]))
-        tensor([0., 2.])
-    """
-
-    __constants__ = ["inplace"]
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply the function to every element.
-
-        Args:
-            input: any tensor of real numbers.
-        """
-        return F.relu(input, inplace=self.inplace)
-
-    def extra_repr(self) -> str:
-        """Show the setting if it is not the default."""
-        return "inplace=True" if self.inplace else ""
 
 
 class _OverDimension(Module):
@@ -116,7 +73,7 @@ class LogSoftmax(_OverDimension):
     Raises:
         IndexError: the input has no such dimension.
 
-    Cost: one exponential an element, one logarithm a slice; keeps its output for the backward pass.
+    Cost: one exponential per element, one logarithm per slice; keeps its output for the backward pass.
 
     See: `minimodels.functional.log_softmax`; tests/nn/test_activation.py.
 
@@ -133,3 +90,74 @@ class LogSoftmax(_OverDimension):
             input: scores.
         """
         return F.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmin(_OverDimension):
+    """Turn costs into probabilities, the lower, the likelier: y_i = exp(−x_i) / Σ_j exp(−x_j).
+
+    Drop-in for torch.nn.Softmin.
+
+    Args:
+        dim: the dimension over which the probabilities add up to 1; leaving it out is deprecated, as in PyTorch.
+
+    Shape:
+        - input: [*]
+        - Output: [*]
+
+    Raises:
+        IndexError: the input has no such dimension.
+
+    Cost: that of `Softmax`, and one pass more.
+
+    See: `minimodels.functional.softmin`; tests/nn/test_activation.py.
+
+    Example:
+        >>> import torch
+        >>> Softmin(dim=0)(torch.tensor([0.0, 0.0, 1000.0]))
+        tensor([0.5000, 0.5000, 0.0000])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the function to every slice along the dimension.
+
+        Args:
+            input: costs.
+        """
+        return F.softmin(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(Module):
+    """Turn the channels at every place of an image into probabilities: y_c = exp(x_c) / Σ_k exp(x_k).
+
+    Drop-in for torch.nn.Softmax2d.
+
+    Args: none.
+
+    Shape:
+        - input: [N, C, H, W] or [C, H, W]
+        - Output: as the input
+
+    Raises:
+        ValueError: the input has other dimensions.
+
+    Cost: one exponential and about four passes; keeps its output for the backward pass.
+
+    References: Bridle 1990, doi:10.1007/978-3-642-76153-9_28.
+
+    See: `minimodels.functional.softmax`; tests/nn/test_activation.py.
+
+    Example:
+        >>> import torch
+        >>> Softmax2d()(torch.zeros(2, 1, 1)).flatten()
+        tensor([0.5000, 0.5000])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the function to the channels.
+
+        Args:
+            input: scores.
+        """
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3)

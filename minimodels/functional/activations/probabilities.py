@@ -1,4 +1,4 @@
-"""Element-wise non-linearities, and the softmax that turns scores into probabilities."""
+"""Probabilities: the softmax that turns scores into them, its logarithm, and its mirror image."""
 
 import warnings
 from typing import Any
@@ -9,30 +9,6 @@ from torch import Tensor
 from minimodels.functional.precision import accumulator, autocast_to_float32
 from minimodels.functional.transforms import apply, plain_autograd
 from minimodels.tap import tap
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """Keep what is positive: y = max(0, x), with the derivative 0 at x = 0.
-
-    Args:
-        input: any tensor of real numbers.
-        inplace: write the result over the input.
-
-    Shape:
-        - input: [*]
-        - Output: [*]
-
-    Cost: one comparison an element.
-
-    References: Fukushima 1969, doi:10.1109/TSSC.1969.300225; Nair & Hinton 2010 (in deep networks).
-
-    See: `minimodels.nn.ReLU`; tests/functional/test_activations.py.
-
-    Example:
-        >>> relu(torch.tensor([-1.0, 0.0, 2.0]))
-        tensor([0., 0., 2.])
-    """
-    return torch.relu_(input) if inplace else torch.relu(input)
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
@@ -90,7 +66,7 @@ def log_softmax(
         IndexError: there is no such dimension.
         NotImplementedError: the numbers are integers or complex and no dtype is given.
 
-    Cost: one exponential an element, one logarithm a slice; backward ∂x = ∂y − exp(y)·Σ_j ∂y_j, saving y alone.
+    Cost: one exponential per element, one logarithm per slice; backward ∂x = ∂y − exp(y)·Σ_j ∂y_j, saving y alone.
 
     See: `minimodels.nn.LogSoftmax`; tests/functional/test_activations.py.
 
@@ -103,6 +79,34 @@ def log_softmax(
     if not plain_autograd() or scores.numel() == 0:
         return _log_softmax(scores, dim)
     return apply(_LogSoftmax, scores, dim)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """Turn costs into probabilities, the lower, the likelier: the softmax of −x.
+
+    Args:
+        input: the costs.
+        dim: the dimension over which the probabilities add up to 1; leaving it out is deprecated, as in PyTorch.
+        _stacklevel: which caller the deprecation warning points at.
+        dtype: cast to this before the softmax.
+
+    Shape:
+        - input: [*]
+        - Output: [*]
+
+    Raises:
+        IndexError: there is no such dimension.
+        NotImplementedError: the numbers are integers or complex and no dtype is given.
+
+    Cost: that of `softmax`, and one pass more.
+
+    See: `minimodels.nn.Softmin`; tests/functional/test_activations.py.
+
+    Example:
+        >>> softmin(torch.tensor([0.0, 0.0, 1000.0]), dim=0)
+        tensor([0.5000, 0.5000, 0.0000])
+    """
+    return softmax(-input, _dimension("softmin", input, dim, _stacklevel), dtype=dtype)
 
 
 def _softmax(x: Tensor, dim: int) -> Tensor:
