@@ -51,6 +51,7 @@ from minimodels.functional.adaptive_pooling import (
 )
 from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minimodels.functional.lookup import embedding
 from minimodels.functional.losses import cross_entropy
 from minimodels.functional.masking import dropout, dropout1d, dropout2d, dropout3d
 from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
@@ -81,6 +82,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "embedding",
     "gelu",
     "glu",
     "group_norm",

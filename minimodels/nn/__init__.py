@@ -88,6 +88,7 @@ from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from minimodels.nn.flatten import Flatten, Identity, Unflatten
+from minimodels.nn.lookup import Embedding
 from minimodels.nn.loss import CrossEntropyLoss
 from minimodels.nn.norm import GroupNorm, LayerNorm, RMSNorm
 from minimodels.nn.padding import (
@@ -146,6 +147,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",

@@ -16,6 +16,7 @@ from minimodels.testing.cases.affine import linear_cases
 from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.dropout import channel_dropout_cases, dropout_cases
+from minimodels.testing.cases.lookup import embedding_cases
 from minimodels.testing.cases.loss import cross_entropy_cases
 from minimodels.testing.cases.norm import (
     batch_norm_cases,
@@ -39,6 +40,7 @@ __all__ = [
     "cross_entropy_cases",
     "dropout_cases",
     "elementwise_cases",
+    "embedding_cases",
     "flatten_cases",
     "glu_cases",
     "group_norm_cases",
