@@ -52,7 +52,18 @@ from minimodels.functional.adaptive_pooling import (
 from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.lookup import embedding
-from minimodels.functional.losses import cross_entropy
+from minimodels.functional.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    linear_cross_entropy,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
 from minimodels.functional.masking import dropout, dropout1d, dropout2d, dropout3d
 from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minimodels.functional.padding import pad
@@ -69,6 +80,8 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "celu",
     "conv1d",
     "conv2d",
@@ -89,16 +102,22 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "huber_loss",
     "instance_norm",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
     "mish",
+    "mse_loss",
+    "nll_loss",
     "pad",
     "prelu",
     "relu",
@@ -107,6 +126,7 @@ __all__ = [
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softmin",
     "softplus",

@@ -17,7 +17,14 @@ from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.dropout import channel_dropout_cases, dropout_cases
 from minimodels.testing.cases.lookup import embedding_cases
-from minimodels.testing.cases.loss import cross_entropy_cases
+from minimodels.testing.cases.loss import (
+    binary_cases,
+    cross_entropy_cases,
+    difference_cases,
+    divergence_cases,
+    linear_cross_entropy_cases,
+    nll_cases,
+)
 from minimodels.testing.cases.norm import (
     batch_norm_cases,
     group_norm_cases,
@@ -34,10 +41,13 @@ __all__ = [
     "adaptive_pool_cases",
     "average_pool_cases",
     "batch_norm_cases",
+    "binary_cases",
     "channel_dropout_cases",
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
+    "difference_cases",
+    "divergence_cases",
     "dropout_cases",
     "elementwise_cases",
     "embedding_cases",
@@ -47,6 +57,8 @@ __all__ = [
     "instance_norm_cases",
     "layer_norm_cases",
     "linear_cases",
+    "linear_cross_entropy_cases",
+    "nll_cases",
     "pad_cases",
     "pool_cases",
     "prelu_cases",

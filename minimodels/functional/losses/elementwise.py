@@ -1,0 +1,143 @@
+"""Losses that treat every element alike: ℓ_i = ρ(x_i, t_i), and how they stay in the processor's cache.
+
+PyTorch's operations each read and write whole tensors. A loss of several operations on tensors larger than the cache
+is then bound by memory. Here the operations of one loss go over a piece that fits, then over the next, and only the
+sum of each piece is kept; the backward pass computes the slope again, piece by piece, from the operands, which
+somebody else keeps anyway. A piece is 2¹⁷ numbers. On an accelerator, which has no such cache and for which each
+operation has its price, the piece is the whole.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from minimodels.functional.losses.reduction import reduced
+from minimodels.functional.precision import accumulator
+from minimodels.functional.transforms import apply, plain_autograd, steps_aside
+
+Formula = Callable[..., Tensor]
+
+
+class Rule(NamedTuple):
+    """A loss of one element: the equation, a fast way to its value, and its two slopes.
+
+    All four take the operands (input, target and whatever weighs them, of one shape) and give one number per element.
+    The slopes take an `out` beside them, as PyTorch's operations do: where to write, or None.
+
+    Args:
+        definition: ρ, differentiable by autograd as often as one likes.
+        value: ρ in the fewest operations, in place where it can be.
+        slope: ∂ρ/∂x, differentiable by autograd.
+        slope_by_target: ∂ρ/∂t, likewise.
+    """
+
+    definition: Formula
+    value: Formula
+    slope: Formula
+    slope_by_target: Formula
+
+
+def elementwise_loss(
+    rule: Rule, reduction: str, input: Tensor, target: Tensor, *weights: Tensor, scale: float = 1.0
+) -> Tensor:
+    """Apply a rule to every element and bring the losses together.
+
+    Args:
+        rule: the loss.
+        reduction: "none", "mean" or "sum".
+        input: x, of any floating-point type.
+        target: t, of the same shape.
+        weights: further operands of the rule, which broadcast to that shape; constants for the derivative.
+        scale: multiplies the result.
+
+    Cost: the operations of the rule; no memory beyond a piece, and a piece again in the backward pass.
+
+    Example:
+        >>> def square(x, t):
+        ...     return (x - t) ** 2
+        >>> def slope(x, t, out):
+        ...     return torch.sub(x, t, out=out).mul_(2)
+        >>> squares = Rule(square, square, slope, lambda x, t, out: slope(t, x, out))
+        >>> elementwise_loss(squares, "sum", torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
+        tensor(5.)
+    """
+    operands = (input, target, *weights)
+    if not _hand_derived(*operands):
+        return (scale * reduced(rule.definition(*_widened(operands)), reduction)).to(input.dtype)
+    return apply(_PerElement, rule, reduction, scale, input, target, *(w.expand_as(input) for w in weights))
+
+
+def _hand_derived(input: Tensor, target: Tensor, *weights: Tensor) -> bool:
+    return (
+        plain_autograd()
+        and not torch.compiler.is_compiling()  # a compiler fuses the definition better than any piece
+        and input.numel() > 0
+        and input.shape == target.shape
+        and input.dtype == target.dtype
+        and not any(w.requires_grad for w in weights)
+    )
+
+
+class _PerElement(Function):
+    """The loss with its derivative, both piece by piece."""
+
+    @staticmethod
+    def forward(ctx: Any, rule: Rule, reduction: str, scale: float, *operands: Tensor) -> Tensor:
+        dtype = operands[0].dtype
+        if reduction == "mean":
+            scale = scale / operands[0].numel()
+        ctx.save_for_backward(*operands)
+        ctx.rule, ctx.scale = rule, scale
+        if reduction == "none":
+            value = rule.value(*_widened(operands))
+            return (value if scale == 1 else value * scale).to(dtype)
+        sums = [rule.value(*_widened(piece)).sum() for piece in _pieces(*operands)]
+        total = sums[0] if len(sums) == 1 else torch.stack(sums).sum()
+        return (scale * total).to(dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        operands = ctx.saved_tensors
+        gradient = gradient.to(accumulator(gradient.dtype))
+        gradient = gradient if ctx.scale == 1 else ctx.scale * gradient
+        slopes = (ctx.rule.slope, ctx.rule.slope_by_target)
+        found = [
+            _scaled(slope, gradient, operands) if wanted else None
+            for slope, wanted in zip(slopes, ctx.needs_input_grad[3:5], strict=True)
+        ]
+        return None, None, None, *found, *[None] * (len(operands) - 2)
+
+
+def _scaled(slope: Formula, gradient: Tensor, operands: tuple[Tensor, ...]) -> Tensor:
+    """Multiply a slope by the gradient that came from above: chain rule, element by element."""
+    dtype = operands[0].dtype
+    if torch.is_grad_enabled() or steps_aside(gradient):  # a second derivative, or a batch of gradients
+        return (slope(*_widened(operands), out=None) * gradient).to(dtype)
+    result = torch.empty_like(operands[0])
+    for out, *piece in _pieces(result, *operands, *[gradient] * (gradient.ndim > 0)):
+        upstream = piece.pop() if gradient.ndim else gradient
+        wide = list(_widened(piece))
+        if wide[0].dtype is dtype:
+            slope(*wide, out=out).mul_(upstream)
+        else:
+            out.copy_(slope(*wide, out=None).mul_(upstream))
+    return result
+
+
+PIECE = 1 << 17
+
+
+def _pieces(*tensors: Tensor) -> Iterable[tuple[Tensor, ...]]:
+    """Cut tensors of one shape alike, if they lie in memory alike."""
+    first = tensors[0]
+    if first.device.type != "cpu" or first.numel() <= PIECE or not all(t.is_contiguous() for t in tensors):
+        return [tensors]
+    return zip(*(t.view(-1).split(PIECE) for t in tensors), strict=True)
+
+
+def _widened(operands: Any) -> Iterator[Tensor]:
+    """Compute 16-bit numbers in float32."""
+    return (operand.to(accumulator(operand.dtype)) for operand in operands)
