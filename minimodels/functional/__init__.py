@@ -51,6 +51,8 @@ from minimodels.functional.adaptive_pooling import (
 )
 from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from minimodels.functional.ctc import ctc_loss
+from minimodels.functional.decoding import ctc_beam_decode, ctc_greedy_decode
 from minimodels.functional.lookup import embedding
 from minimodels.functional.losses import (
     binary_cross_entropy,
@@ -90,6 +92,9 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cross_entropy",
+    "ctc_beam_decode",
+    "ctc_greedy_decode",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",

@@ -86,6 +86,7 @@ from minimodels.nn.batchnorm import (
 )
 from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from minimodels.nn.ctc import CTCLoss
 from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from minimodels.nn.flatten import Flatten, Identity, Unflatten
 from minimodels.nn.lookup import Embedding
@@ -142,6 +143,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Buffer",
+    "CTCLoss",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",

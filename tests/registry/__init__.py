@@ -5,6 +5,7 @@ from tests.registry import (
     affine,
     attention,
     conv,
+    ctc,
     dropout,
     lookup,
     loss,
@@ -20,6 +21,7 @@ __all__ = ["LAYERS", "Row", "at_rest", "each", "few"]
 
 LAYERS: list[Row] = [
     *conv.ROWS,
+    *ctc.ROWS,
     *pooling.ROWS,
     *activation.ROWS,
     *affine.ROWS,

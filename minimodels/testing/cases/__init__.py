@@ -15,6 +15,7 @@ from minimodels.testing.cases.activation import (
 from minimodels.testing.cases.affine import linear_cases
 from minimodels.testing.cases.case import Case, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
+from minimodels.testing.cases.ctc import ctc_cases
 from minimodels.testing.cases.dropout import channel_dropout_cases, dropout_cases
 from minimodels.testing.cases.lookup import embedding_cases
 from minimodels.testing.cases.loss import (
@@ -46,6 +47,7 @@ __all__ = [
     "conv_cases",
     "conv_transpose_cases",
     "cross_entropy_cases",
+    "ctc_cases",
     "difference_cases",
     "divergence_cases",
     "dropout_cases",
