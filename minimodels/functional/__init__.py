@@ -53,6 +53,7 @@ from minimodels.functional.affine import linear
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.ctc import ctc_loss
 from minimodels.functional.decoding import ctc_beam_decode, ctc_greedy_decode
+from minimodels.functional.gru import gru_cell
 from minimodels.functional.lookup import embedding
 from minimodels.functional.losses import (
     binary_cross_entropy,
@@ -66,10 +67,12 @@ from minimodels.functional.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from minimodels.functional.lstm import lstm_cell
 from minimodels.functional.masking import dropout, dropout1d, dropout2d, dropout3d
 from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from minimodels.functional.rnn import rnn_relu_cell, rnn_tanh_cell
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -104,6 +107,7 @@ __all__ = [
     "gelu",
     "glu",
     "group_norm",
+    "gru_cell",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
@@ -117,6 +121,7 @@ __all__ = [
     "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
+    "lstm_cell",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -128,6 +133,8 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "rnn_relu_cell",
+    "rnn_tanh_cell",
     "selu",
     "sigmoid",
     "silu",

@@ -89,6 +89,7 @@ from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvT
 from minimodels.nn.ctc import CTCLoss
 from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from minimodels.nn.flatten import Flatten, Identity, Unflatten
+from minimodels.nn.gru import GRU, GRUCell
 from minimodels.nn.lookup import Embedding
 from minimodels.nn.loss import (
     BCELoss,
@@ -102,6 +103,7 @@ from minimodels.nn.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
+from minimodels.nn.lstm import LSTM, LSTMCell
 from minimodels.nn.norm import GroupNorm, LayerNorm, RMSNorm
 from minimodels.nn.padding import (
     CircularPad1d,
@@ -121,12 +123,16 @@ from minimodels.nn.padding import (
     ZeroPad3d,
 )
 from minimodels.nn.pooling import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
+from minimodels.nn.rnn import RNN, RNNCell
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -164,6 +170,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
@@ -175,6 +182,7 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -195,6 +203,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",

@@ -10,6 +10,7 @@ parametrize, skip_init
 
 from torch.nn.utils import parametrize, skip_init  # noqa: TID251  (they keep books on modules and compute nothing)
 
+from minimodels.nn.utils import rnn
 from minimodels.nn.utils.clipping import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -27,6 +28,7 @@ __all__ = [
     "get_total_norm",
     "parameters_to_vector",
     "parametrize",
+    "rnn",
     "skip_init",
     "vector_to_parameters",
 ]

@@ -35,6 +35,7 @@ from minimodels.testing.cases.norm import (
 )
 from minimodels.testing.cases.padding import pad_cases
 from minimodels.testing.cases.pooling import adaptive_pool_cases, average_pool_cases, pool_cases
+from minimodels.testing.cases.recurrent import recurrent_cases, recurrent_cell_cases
 from minimodels.testing.cases.shape import flatten_cases, unflatten_cases
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "pad_cases",
     "pool_cases",
     "prelu_cases",
+    "recurrent_cases",
+    "recurrent_cell_cases",
     "rms_norm_cases",
     "softmax2d_cases",
     "softmax_cases",
