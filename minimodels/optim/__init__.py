@@ -13,18 +13,54 @@ Example:
     tensor([ 0.8000, -1.6000])
 """
 
+from minimodels.optim import lr_scheduler
 from minimodels.optim.adam import Adam, adam_step
 from minimodels.optim.adamw import AdamW
-from minimodels.optim.schedules import LRScheduler, WarmupCosineLR, warmup_cosine
+from minimodels.optim.schedules import (
+    ChainedScheduler,
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    MultiplicativeLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+    WarmupCosineLR,
+    warmup_cosine,
+)
 from minimodels.optim.sgd import SGD, sgd_step
 
 __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
     "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
     "WarmupCosineLR",
     "adam_step",
+    "lr_scheduler",
     "sgd_step",
     "warmup_cosine",
 ]

@@ -114,6 +114,7 @@ def test_a_rate_that_is_a_tensor_is_changed_in_place_and_not_handed_out() -> Non
     optimizer = AdamW([torch.nn.Parameter(torch.zeros(1))], lr=lr)
     schedule = WarmupCosineLR(optimizer, 2, 4)
     assert optimizer.param_groups[0]["lr"] is lr
+    optimizer.step()
     schedule.step()
     torch.testing.assert_close(lr, torch.tensor(0.05))
     schedule.get_last_lr()[0].fill_(7.0)
