@@ -4,12 +4,30 @@ python -m benchmarks                      every family, with as many threads as 
 python -m benchmarks conv --threads 1     one family
 python -m benchmarks --report             results/README.md anew from the stored results
 
+cases        what a case is, and how a layer becomes one
+activations  element-wise activations and softmax
+conv         convolutions
+linear       dense layers
+lookup       embeddings
+losses       losses
+model        the digit CNN as a whole: a training step, and inference
+norm         batch, layer, group and RMS norm
+optim        optimisers
+pooling      largest and mean, over windows and adaptive
+studies      families that bring their own run, table and picture:
+algorithms   the algorithms of one operation against each other
+contests     what they compete in
+errors       how far every layer is from float64, in each precision
+run          comparing, timing, and the record of a run
+report       results/README.md from records
+tables       what every table is made of
 cases      what a case is, and how a layer becomes one
 conv       convolutions
 linear     dense layers
 model      the digit CNN as a whole: a training step, and inference
 optim      optimisers
 pooling    max pooling
+recurrent  recurrent layers, even batches and ragged ones
 run        comparing, timing, and the record of a run
 report     tables from records
 """

@@ -5,13 +5,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from benchmarks import conv, linear, model, optim, pooling, report
-from benchmarks.cases import Setting
+from benchmarks import activations, conv, linear, lookup, losses, model, norm, optim, pooling, recurrent, report
+from benchmarks.cases import Case, Entries, Setting
 from benchmarks.run import TOLERANCE, MismatchError, machine, measure, record
+from benchmarks.studies import STUDIES
+from benchmarks.tables import line
 from minimodels.errors import InputError
 from minimodels.recipes.wording import did_you_mean, listing
 from minimodels.training.devices import find_device
@@ -20,6 +24,11 @@ FAMILIES = {
     "conv": conv.CASES,
     "linear": linear.CASES,
     "pooling": pooling.CASES,
+    "norm": norm.CASES,
+    "activations": activations.CASES,
+    "lookup": lookup.CASES,
+    "losses": losses.CASES,
+    "recurrent": recurrent.CASES,
     "model": model.CASES,
     "optim": optim.CASES,
 }
@@ -33,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="Time our layers and optimisers against torch's.",
     )
-    build.add_argument("families", nargs="*", metavar="family", help=f"{', '.join(FAMILIES)}; all when none is named")
+    build.add_argument(
+        "families", nargs="*", metavar="family", help=f"{', '.join([*FAMILIES, *STUDIES])}; all when none is named"
+    )
     build.add_argument("--threads", type=int, help="threads of both sides; torch's own choice when not given")
     build.add_argument("--repeats", type=int, default=20, help="least number of rounds for a case (%(default)s)")
     build.add_argument("--min-time", type=float, default=1.0, help="least number of seconds for a case (%(default)s)")
@@ -91,23 +102,37 @@ def _main(arguments: list[str]) -> None:
         print(
             f"\n{family} on {about['slug']}, {options.dtype}, torch {torch.__version__}" + ", tiny sizes" * options.tiny
         )
-        print(report.line(report.HEADER))
-        entries = []
-        for case in FAMILIES[family]:
-            entries.append(measure(case, setting, repeats=options.repeats, min_time=options.min_time))
-            print(report.line(report.row(entries[-1])), flush=True)
+        run = STUDIES[family].run if family in STUDIES else partial(_beside_torch, FAMILIES[family])
+        entries = run(setting, options)
         if saved:
             with _writing(folder):
-                print(report.save(record(family, setting, entries, _command(family, options)), folder))
+                print(report.save(_record(family, setting, entries, options), folder))
+
+
+def _beside_torch(cases: list[Case], setting: Setting, options: argparse.Namespace) -> Entries:
+    """Measure a family's cases, and print its table line by line."""
+    print(line(report.HEADER))
+    entries = []
+    for case in cases:
+        entries.append(measure(case, setting, repeats=options.repeats, min_time=options.min_time))
+        print(line(report.row(entries[-1])), flush=True)
+    return entries
+
+
+def _record(family: str, setting: Setting, entries: Entries, options: argparse.Namespace) -> dict[str, Any]:
+    made = record(family, setting, entries, _command(family, options))
+    dtypes = STUDIES[family].dtypes if family in STUDIES else ()
+    return made | {"dtype": ", ".join(dtypes) or made["dtype"]}
 
 
 def _families(names: list[str]) -> list[str]:
+    known = [*FAMILIES, *STUDIES]
     for name in names:
-        if name not in FAMILIES:
+        if name not in known:
             raise InputError(
-                f"{name}: there is no such family of benchmarks, only {listing(FAMILIES)}{did_you_mean(name, FAMILIES)}"
+                f"{name}: there is no such family of benchmarks, only {listing(known)}{did_you_mean(name, known)}"
             )
-    return names or list(FAMILIES)
+    return names or known
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """What a benchmark case is: two callables that do the same work, one with our code and one with the reference's."""
 
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from minimodels import nn
 
 Outputs = Sequence[Tensor]
+Entries = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -91,3 +94,19 @@ def layer_cases(
         Case(family, name, "forward", lambda setting: make(setting, backward=False)),
         Case(family, name, "forward + backward", lambda setting: make(setting, backward=True)),
     ]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A family that is more than a list of cases.
+
+    `run` takes the setting and the flags, prints its table as it goes and gives the entries; `table` writes the
+    entries of a record as Markdown, to stand below the facts of the run; `draw`, if there is one, makes a picture of
+    a record in a PNG file. `dtypes` names the precisions that a study goes through by itself; `--dtype` is then not
+    its concern.
+    """
+
+    run: Callable[[Setting, Namespace], Entries]
+    table: Callable[[dict[str, Any]], str]
+    draw: Callable[[dict[str, Any], Path], None] | None = None
+    dtypes: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Convolutions: the three of the digit CNN, and the shapes that larger networks are made of."""
+"""Convolutions: the three of the digit CNN, the shapes of larger networks, sequences, volumes, and the way back."""
 
 from typing import Any
 
@@ -8,16 +8,22 @@ from benchmarks.cases import Case, Setting, layer_cases
 
 
 def conv(name: str, batch: int, channels: int, size: int, out: int, kernel: int, **settings: Any) -> list[Case]:
-    """The cases of one square convolution; `depthwise=True` gives every channel a filter of its own."""
+    """The cases of one square convolution.
+
+    `layer` is its class; `sizes` are given where the input is not a square image;
+    `depthwise=True` gives every channel a filter of its own; `first=True` asks for no gradient of the input.
+    """
     first = settings.pop("first", False)
     depthwise = settings.pop("depthwise", False)
+    layer = settings.pop("layer", "Conv2d")
+    sizes = settings.pop("sizes", (size, size))
 
     def build(module: Any, setting: Setting) -> torch.nn.Module:
         inner, outer = (min(channels, 4), min(out, 4)) if setting.tiny else (channels, out)
-        return module.Conv2d(inner, outer, kernel, groups=inner if depthwise else 1, **settings)
+        return getattr(module, layer)(inner, outer, kernel, groups=inner if depthwise else 1, **settings)
 
     def shape(setting: Setting) -> list[int]:
-        return [1, min(channels, 4), min(size, 9), min(size, 9)] if setting.tiny else [batch, channels, size, size]
+        return [1, min(channels, 4), *(min(n, 9) for n in sizes)] if setting.tiny else [batch, channels, *sizes]
 
     return layer_cases("conv", name, build, shape, first=first)
 
@@ -31,4 +37,9 @@ CASES = [
     *conv("8x64x56x56 to 256, 1x1", 8, 64, 56, 256, 1),
     *conv("8x3x224x224 to 64, 7x7, stride 2", 8, 3, 224, 64, 7, stride=2, padding=3, first=True),
     *conv("8x64x56x56, 3x3, depthwise", 8, 64, 56, 64, 3, padding=1, depthwise=True),
+    *conv("sequences, 64x64x100 to 64, 3", 64, 64, 100, 64, 3, padding=1, layer="Conv1d", sizes=(100,)),
+    *conv("volumes, 2x16x16x28x28 to 32, 3x3x3", 2, 16, 28, 32, 3, padding=1, layer="Conv3d", sizes=(16, 28, 28)),
+    *conv(
+        "transposed, 8x64x14x14 to 32, 4x4, stride 2", 8, 64, 14, 32, 4, stride=2, padding=1, layer="ConvTranspose2d"
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Max pooling: the two of the digit CNN, and the one behind the first convolution of a residual network."""
+"""Pooling: the largest of the digit CNN and of residual networks, means side by side and of whole images, volumes."""
 
 from typing import Any
 
@@ -7,20 +7,38 @@ import torch
 from benchmarks.cases import Case, Setting, layer_cases
 
 
-def pool(name: str, batch: int, channels: int, size: int, kernel: int, **settings: Any) -> list[Case]:
-    """The cases of one square max pooling."""
+def pool(layer: str, name: str, shape: tuple[int, ...], *arguments: Any, **settings: Any) -> list[Case]:
+    """The cases of one pooling layer.
+
+    Args:
+        layer: the layer's name.
+        name: the first column of the table.
+        shape: the input's, batch and channels first.
+        arguments: what the layer is made with.
+        settings: likewise, by name.
+    """
 
     def build(module: Any, setting: Setting) -> torch.nn.Module:
-        return module.MaxPool2d(kernel, **settings)
+        return getattr(module, layer)(*arguments, **settings)
 
-    def shape(setting: Setting) -> list[int]:
-        return [1, min(channels, 4), min(size, 9), min(size, 9)] if setting.tiny else [batch, channels, size, size]
+    def size(setting: Setting) -> list[int]:
+        return [1, *(min(n, 9) for n in shape[1:])] if setting.tiny else [*shape]
 
-    return layer_cases("pooling", name, build, shape)
+    return layer_cases("pooling", name, build, size)
 
+
+IMAGES = (8, 64, 112, 112)
 
 CASES = [
-    *pool("CNN pooling 1: 64x32x26x26, 2x2", 64, 32, 26, 2),
-    *pool("CNN pooling 2: 64x64x11x11, 2x2", 64, 64, 11, 2),
-    *pool("8x64x112x112, 3x3, stride 2", 8, 64, 112, 3, stride=2, padding=1),
+    *pool("MaxPool2d", "CNN pooling 1: 64x32x26x26, 2x2", (64, 32, 26, 26), 2),
+    *pool("MaxPool2d", "CNN pooling 2: 64x64x11x11, 2x2", (64, 64, 11, 11), 2),
+    *pool("MaxPool2d", "8x64x112x112, 3x3, stride 2", IMAGES, 3, stride=2, padding=1),
+    *pool("MaxPool1d", "32x128x1024, 2", (32, 128, 1024), 2),
+    *pool("MaxPool3d", "2x32x16x56x56, 3x3x3, stride 2", (2, 32, 16, 56, 56), 3, stride=2, padding=1),
+    *pool("AvgPool2d", "mean, 8x64x112x112, 2x2", IMAGES, 2),
+    *pool("AvgPool2d", "mean, 8x64x112x112, 3x3, stride 2", IMAGES, 3, stride=2, padding=1),
+    *pool("AvgPool3d", "mean, 2x32x16x56x56, 2x2x2", (2, 32, 16, 56, 56), 2),
+    *pool("AdaptiveAvgPool2d", "mean of a whole image, 64x512x7x7", (64, 512, 7, 7), 1),
+    *pool("AdaptiveAvgPool2d", "mean, 8x256x15x15 to 7x7", (8, 256, 15, 15), 7),
+    *pool("AdaptiveMaxPool2d", "8x256x15x15 to 7x7", (8, 256, 15, 15), 7),
 ]

@@ -1,11 +1,15 @@
-"""Tables: in the terminal while the cases run, and in results/README.md from the stored records."""
+"""The table of cases beside torch, and results/README.md from the stored records of all families."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.studies import STUDIES
+from benchmarks.tables import facts, markdown, milliseconds
 from minimodels.errors import InputError
 from minimodels.files import replacing, write_json
+from minimodels.inspection.report import can_draw
 
 HEADER = ("case", "ours, ms", "torch, ms", "ratio", "error")
 
@@ -15,22 +19,11 @@ def row(entry: dict[str, Any]) -> tuple[str, ...]:
     ratio = entry["ratio_of_rounds"]
     return (
         f"{entry['name']}, {entry['mode']}",
-        _milliseconds(entry["ours"]),
-        _milliseconds(entry["reference"]),
+        milliseconds(entry["ours"]),
+        milliseconds(entry["reference"]),
         f"{entry['ratio']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})",
         f"{entry['error']:.0e}",
     )
-
-
-def _milliseconds(spread: dict[str, float]) -> str:
-    low, middle, high = (1e3 * spread[key] for key in ("q1", "median", "q3"))
-    digits = 3 if middle < 1 else 2 if middle < 100 else 0
-    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def line(cells: tuple[str, ...]) -> str:
-    """Cells under each other in the terminal."""
-    return f"{cells[0]:<58}" + "".join(f"{cell:>26}" for cell in cells[1:-1]) + f"{cells[-1]:>9}"
 
 
 def save(record: dict[str, Any], folder: Path) -> Path:
@@ -43,7 +36,8 @@ def save(record: dict[str, Any], folder: Path) -> Path:
     Returns:
         The file.
     """
-    usual = (record["device"], record["dtype"]) in {("cpu", "float32"), ("cuda", "float32")}
+    study = STUDIES.get(record["family"])
+    usual = (record["device"], record["dtype"]) in {("cpu", "float32"), ("cuda", "float32")} or (study and study.dtypes)
     name = record["family"] if usual else f"{record['family']}-{record['dtype']}"
     path = folder / record["machine"]["slug"] / f"{name}.json"
     write_json(path, record)
@@ -63,11 +57,14 @@ def write_readme(folder: Path) -> None:
     parts = [INTRODUCTION]
     for path in sorted(folder.glob("*/*.json")):
         try:
-            parts.append(_section(json.loads(path.read_text(encoding="utf-8"))))
+            record = json.loads(path.read_text(encoding="utf-8"))
+            parts.append(_section(record, path.with_suffix(".png")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} is not a record of this benchmark ({error}); remove it or run it anew."
             ) from error
+        if draw := _drawn(record):
+            draw(record, path.with_suffix(".png"))
     with replacing(folder / "README.md") as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
 
@@ -83,15 +80,17 @@ difference, relative to the largest element of torch's result.
 """
 
 
-def _section(record: dict[str, Any]) -> str:
-    machine, versions = record["machine"], record["versions"]
-    rounds = [entry["rounds"] for entry in record["cases"]]
-    facts = (
-        f"`{record['command']}`: {machine['name']} ({machine['cores']} cores, {machine['simd']}, {machine['system']}), "
-        f"{record['device']}, threads: {record['threads']}, {record['dtype']}, Python {versions['python']}, "
-        f"torch {versions['torch']}, minimodels {versions['minimodels']}, commit {record['commit']}, "
-        f"rounds: {min(rounds)} to {max(rounds)}."
-    )
-    cells = [HEADER, ("---", "---:", "---:", "---:", "---:"), *(row(entry) for entry in record["cases"])]
-    table = "\n".join("| " + " | ".join(each) + " |" for each in cells)
-    return f"## {record['family']}, {record['dtype']}, {machine['slug']}\n\n{facts}\n\n{table}\n"
+def _section(record: dict[str, Any], picture: Path) -> str:
+    """One run: its heading, its facts, its picture if it has one, its table."""
+    study = STUDIES.get(record["family"])
+    parts = [f"## {record['family']}, {record['dtype']}, {record['machine']['slug']}", facts(record)]
+    if _drawn(record) or picture.exists():
+        parts.append(f"![{record['family']}]({picture.parent.name}/{picture.name})")
+    parts.append(study.table(record) if study else markdown(HEADER, map(row, record["cases"])))
+    return "\n\n".join(parts) + "\n"
+
+
+def _drawn(record: dict[str, Any]) -> Callable[[dict[str, Any], Path], None] | None:
+    """What draws a record's picture; without matplotlib nothing does, and one that is there stays."""
+    study = STUDIES.get(record["family"])
+    return study.draw if study and can_draw() else None

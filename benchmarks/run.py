@@ -83,10 +83,10 @@ def measure(case: Case, setting: Setting, *, repeats: int, min_time: float) -> d
         "error": error,
         "rounds": len(ratios),
         "calls": calls,
-        "ours": _spread(times["ours"]),
-        "reference": _spread(times["reference"]),
+        "ours": spread(times["ours"]),
+        "reference": spread(times["reference"]),
         "ratio": statistics.median(times["reference"]) / statistics.median(times["ours"]),
-        "ratio_of_rounds": _spread(ratios),
+        "ratio_of_rounds": spread(ratios),
     }
 
 
@@ -109,8 +109,8 @@ def _calls(side: Callable[[], Any], device: torch.device) -> int:
     return max(1, math.ceil(SAMPLE_SECONDS / _sample(side, 1, device)))
 
 
-def _spread(values: list[float]) -> dict[str, float]:
-    """The median and the quartiles around it."""
+def spread(values: list[float]) -> dict[str, float]:
+    """The median of some numbers and the quartiles around it."""
     first, median, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
     return {"q1": first, "median": median, "q3": third}
 

@@ -13,8 +13,10 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import model, optim, report
-from benchmarks.cases import Case, Pair, Setting
+from benchmarks.cases import Case, Pair, Setting, Study
 from benchmarks.run import MismatchError, machine, measure, record
+from benchmarks.studies import STUDIES
+from benchmarks.tables import line
 
 TINY = Setting(torch.float32, torch.device("cpu"), tiny=True)
 EVERY_CASE = [case for cases in command.FAMILIES.values() for case in cases]
@@ -95,10 +97,33 @@ def test_a_run_stores_a_record_and_its_table(tmp_path: Path, capsys: pytest.Capt
     table = (tmp_path / "README.md").read_text(encoding="utf-8")
     for entry in stored["cases"]:
         assert "| " + " | ".join(report.row(entry)) + " |" in table
-        assert report.line(report.row(entry)) in printed
+        assert line(report.row(entry)) in printed
     (tmp_path / "README.md").unlink()
     assert command.main(["--report", "--output", str(tmp_path)]) == 0
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == table
+
+
+def test_a_study_brings_its_own_run_table_and_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = Study(
+        run=lambda setting, options: [{"answer": 42, "tiny": setting.tiny, "repeats": options.repeats}],
+        table=lambda record: f"the answer is {record['cases'][0]['answer']}",
+        draw=lambda record, path: path.write_bytes(b"picture"),
+    )
+    monkeypatch.setitem(STUDIES, "question", study)
+    flags = ["--tiny", "--threads", "1", "--repeats", "7", "--output", str(tmp_path)]
+    assert command.main(["question", *flags]) == 0
+    assert command.main(["qestion", *flags]) == 2
+    assert "did you mean question?" in capsys.readouterr().err
+    folder = tmp_path / machine(torch.device("cpu"), 1)["slug"]
+    stored = json.loads((folder / "question.json").read_text(encoding="utf-8"))
+    assert stored["cases"] == [{"answer": 42, "tiny": True, "repeats": 7}]
+    (folder / "question.png").unlink()
+    assert command.main(["--report", "--output", str(tmp_path)]) == 0
+    assert (folder / "question.png").read_bytes() == b"picture"
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert f"]({folder.name}/question.png)\n\nthe answer is 42\n" in page
 
 
 def test_a_record_names_no_host_and_no_folder() -> None:
@@ -114,7 +139,7 @@ def test_a_record_names_no_host_and_no_folder() -> None:
         (["cnov"], "cnov: there is no such family of benchmarks, only conv, linear, "),
         (["cnov"], "; did you mean conv?"),
         (["linear", "optimiser"], "; did you mean optim?"),
-        (["xyz"], " or optim.\n"),
+        (["xyz"], ", pooling, "),
         (["--threads", "0"], "--threads 0: give a number from 1 upwards."),
         (["--repeats", "0"], "--repeats 0"),
         (["--device", "abacus"], "device abacus: there is no such device here; choose auto, cpu"),

@@ -1,0 +1,91 @@
+"""Contests: one operation on one shape, and every algorithm that serves it.
+
+A contest belongs to a sweep, a row of contests in which one size grows and nothing else changes: a line of the picture.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.cases import Setting
+from minimodels.functional.conv import choice
+from minimodels.shapes import Windows
+
+Entrant = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One line of the table.
+
+    `make` draws the operands; `entrants` are functions of them, by name: all of our algorithms that serve, and torch.
+    `exact` is the definition, which is run on the operands in float64. `chosen` names, for the operands, the one of
+    ours that is taken when nobody asks for one.
+    """
+
+    operation: str
+    sweep: str
+    axis: str
+    place: int
+    name: str
+    make: Callable[[Setting], tuple[Tensor, ...]]
+    entrants: dict[str, Entrant]
+    exact: Entrant
+    chosen: Callable[..., str]
+
+
+def convolution(
+    sweep: str, axis: str, place: int, batch: int, channels: int, size: int, kernel: int, *, depthwise: bool = False
+) -> Contest:
+    """A square convolution with as many output channels as input channels, padded so that its size stays the same."""
+    margin = kernel // 2
+
+    def windows(x: Tensor) -> Windows:
+        return Windows((kernel,) * 2, (1, 1), ((margin, margin),) * 2, (1, 1), x.shape[1] if depthwise else 1)
+
+    def make(setting: Setting) -> tuple[Tensor, Tensor]:
+        n, c, s = (1, min(channels, 4), min(size, 9)) if setting.tiny else (batch, channels, size)
+        return setting.noise(n, c, s, s), setting.noise(c, 1 if depthwise else c, kernel, kernel)
+
+    def ours(x: Tensor, w: Tensor, *, name: str) -> Tensor:
+        return choice.ALGORITHMS[name](x, w, None, windows(x)).contiguous()
+
+    def torchs(x: Tensor, w: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(x, w, padding=margin, groups=x.shape[1] if depthwise else 1)
+
+    served = {
+        "definition": True,
+        "im2col": not depthwise,
+        "winograd F(2x2)": kernel == 3 and not depthwise,
+        "winograd F(4x4)": kernel == 3 and not depthwise,
+        "fft": not depthwise,
+        "shifts": depthwise,
+    }
+    entrants: dict[str, Entrant] = {name: partial(ours, name=name) for name, serves in served.items() if serves}
+    entrants["torch"] = torchs
+    name = f"{batch}x{channels}x{size}x{size}, {kernel}x{kernel}" + ", depthwise" * depthwise
+    return Contest(
+        operation="conv",
+        sweep=sweep,
+        axis=axis,
+        place=place,
+        name=name,
+        make=make,
+        entrants=entrants,
+        exact=entrants["definition"],
+        chosen=lambda x, w: choice.choose(x, w, windows(x)),
+    )
+
+
+CONTESTS = [
+    *(convolution("conv, 3x3, 64 channels", "image size", s, 8, 64, s, 3) for s in (7, 14, 28, 56)),
+    *(convolution("conv, 3x3, images of 14x14", "channels", c, 16, c, 14, 3) for c in (8, 32, 128, 256)),
+    *(convolution("conv, images of 32x32, 16 channels", "kernel size", k, 8, 16, 32, k) for k in (1, 3, 7, 11, 15)),
+    *(
+        convolution("conv, 3x3, depthwise, 64 channels", "image size", s, 8, 64, s, 3, depthwise=True)
+        for s in (7, 14, 28, 56)
+    ),
+]
