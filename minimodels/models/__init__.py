@@ -8,5 +8,6 @@ bigram           BigramLogistic, the baseline for texts
 """
 
 from minimodels.models.convnet import ConvNet
+from minimodels.models.resnet import ResNet
 
-__all__ = ["ConvNet"]
+__all__ = ["ConvNet", "ResNet"]

@@ -7,13 +7,13 @@ from minimodels import nn
 
 
 class ConvNet(nn.Module):
-    """Tell handwritten digits apart: three convolutions, two poolings, two dense layers; 93,322 parameters.
+    """Classify handwritten digits: three convolutions, two poolings, two dense layers; 93,322 parameters.
 
     Each convolution looks at 3x3 neighbours; each pooling halves the image, so that the next convolution sees
-    twice as far. What is left, 64 maps of 3x3, goes through a dense layer to one score a class.
+    twice as far. What is left, 64 maps of 3x3, goes through a dense layer to one logit per class.
 
     Args:
-        classes: how many kinds of picture there are.
+        classes: how many classes of pictures there are.
 
     Shape:
         - images: [N, 1, 28, 28], ink 1 on background 0

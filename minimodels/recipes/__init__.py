@@ -1,6 +1,8 @@
 """Recipes: one short file a job; settings, data, model and metrics go into the one training loop.
 
 cnn.py        ConvNet on handwritten digits, MNIST or Fashion-MNIST
+pictures.py   what every network that tells pictures apart has in common
+fitting.py    what all recipes share: settings of training, the loop with its run folder, the summary
 recipe.py     what a recipe is, and the list of them
 settings.py   a dataclass of settings: types, limits, help
 flags.py      the command line made from it

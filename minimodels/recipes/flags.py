@@ -63,7 +63,7 @@ def add_flags(
         only: names of the settings that get one; None means all.
     """
     known = kinds(settings_class)
-    for field in dataclasses.fields(settings_class):  # type: ignore[arg-type]  # every Settings is made by @settings
+    for field in _in_order(settings_class):
         if only is not None and field.name not in only:
             continue
         kind, help = known[field.name], field.metadata["help"]
@@ -74,6 +74,18 @@ def add_flags(
             parser.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, **options)
         else:
             parser.add_argument(flag(field.name), metavar=_metavar(kind), **options)
+
+
+def _in_order(settings_class: type[Settings]) -> "list[dataclasses.Field[Any]]":
+    """The settings as --help lists them: what is a recipe's own first, what it shares with others after that."""
+    fields = dataclasses.fields(settings_class)  # type: ignore[arg-type]  # every Settings is made by @settings
+    shared = {
+        field.name: depth
+        for depth, base in enumerate(settings_class.__mro__)
+        if dataclasses.is_dataclass(base)
+        for field in dataclasses.fields(base)
+    }  # the last one to write is the first class that knew the setting
+    return sorted(fields, key=lambda field: shared[field.name])
 
 
 def parse_settings(settings_class: type[S], recipe: str, argv: Sequence[str], prog: str) -> S:

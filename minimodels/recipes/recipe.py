@@ -12,6 +12,7 @@ from minimodels.recipes.wording import did_you_mean, listing
 
 RECIPES = {
     "cnn": "a convolutional network reads handwritten digits",
+    "resnet": "a residual network reads them",
 }
 """Name and purpose of every recipe; each stands in the module of its name, as `RECIPE`."""
 
@@ -24,19 +25,22 @@ class Recipe:
         settings: the class of its settings.
         train: settings → run folder.
         evaluate: (run folder, settings) → results.
-        predict: (run folder, settings, inputs) → answers.
+        predict: (run folder, settings, inputs) → answers; the inputs are paths or, if it reads text, pairs
+            (name, text).
         inputs: what the inputs of `predict` are, for --help.
         evaluation_flags: the settings that may be others for evaluation than they were in training.
         prediction_flags: the same for prediction.
+        reads_text: whether `predict` takes texts, which may also stand on the command line.
     """
 
     settings: type[Settings]
     train: Callable[[Any], Path]
     evaluate: Callable[[Path, Any], dict[str, float]]
-    predict: Callable[[Path, Any, list[str]], Any]
+    predict: Callable[[Path, Any, list[Any]], Any]
     inputs: str
     evaluation_flags: tuple[str, ...]
     prediction_flags: tuple[str, ...]
+    reads_text: bool = False
 
 
 def find_recipe(name: str) -> Recipe:
@@ -52,11 +56,11 @@ def find_recipe(name: str) -> Recipe:
         >>> find_recipe("cn")
         Traceback (most recent call last):
         ...
-        minimodels.errors.InputError: recipe cn: there is none of this name, only cnn; did you mean cnn?
+        minimodels.errors.InputError: recipe cn: there is none of this name, only cnn, ...; did you mean cnn?
     """
     if name not in RECIPES:
         raise InputError(
             f"recipe {name}: there is none of this name, only {listing(RECIPES)}{did_you_mean(name, RECIPES)}"
         )
-    recipe: Recipe = importlib.import_module(f"minimodels.recipes.{name}").RECIPE
+    recipe: Recipe = importlib.import_module(f"minimodels.recipes.{name.replace('-', '_')}").RECIPE
     return recipe

@@ -46,3 +46,18 @@ def listing(words: Iterable[str]) -> str:
     """
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """A text in quotes and on one line, its end cut off where it is long.
+
+    Args:
+        text: any.
+        most: characters of it.
+
+    Example:
+        >>> shortened("To be, or not to be", 5)
+        '"To be…"'
+    """
+    line = " ".join(text.split())
+    return f'"{line[:most]}…"' if len(line) > most else f'"{line}"'

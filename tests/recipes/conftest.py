@@ -3,7 +3,7 @@
 import pytest
 
 from minimodels.data import ImageSet, load_digits
-from minimodels.recipes import cnn
+from minimodels.recipes import pictures
 
 
 @pytest.fixture
@@ -11,5 +11,5 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> tuple[ImageSet, ImageSet]:
     """Replaces the recipe's data by 64 real digits to train on and 40 to test with."""
     train, test = load_digits()
     few = (ImageSet(train.images[:64], train.labels[:64]), ImageSet(test.images[:40], test.labels[:40]))
-    monkeypatch.setattr(cnn, "load_data", lambda chosen: few)
+    monkeypatch.setattr(pictures, "load_data", lambda chosen: few)
     return few

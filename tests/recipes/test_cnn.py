@@ -15,7 +15,7 @@ from minimodels.data import Batches, ImageSet
 from minimodels.errors import InputError
 from minimodels.inspection import report
 from minimodels.models import ConvNet
-from minimodels.recipes import RECIPES, cnn, find_recipe
+from minimodels.recipes import RECIPES, find_recipe, pictures
 from minimodels.recipes.cnn import CNNSettings, evaluate, predict, train
 from minimodels.recipes.runs import read_config, write_config
 from minimodels.training import Trainer
@@ -87,7 +87,7 @@ def test_seed_and_shift_reach_the_data(tmp_path: Path, monkeypatch: pytest.Monke
             super().__init__(*tensors, **options)
             made.append(self)
 
-    monkeypatch.setattr(cnn, "Batches", Spy)
+    monkeypatch.setattr(pictures, "Batches", Spy)
     run(tmp_path / "run", seed=5, shift=2, epochs=1)
     train_batches, test_batches = made
     assert (train_batches.shuffle, train_batches.seed, train_batches.batch_size) == (True, 5, 16)
@@ -182,11 +182,11 @@ def test_pictures_of_clothes_have_names_and_fill_the_frame(
 ) -> None:
     folder = run(tmp_path / "run", data="fashion-mnist")
     capsys.readouterr()
-    boxes, read = [], cnn.read_digit
-    monkeypatch.setattr(cnn, "read_digit", lambda path, box: boxes.append(box) or read(path, box=box))
+    boxes, read = [], pictures.read_digit
+    monkeypatch.setattr(pictures, "read_digit", lambda path, box: boxes.append(box) or read(path, box=box))
     predict(folder, CNNSettings(data="fashion-mnist"), [write_picture(tmp_path / "x.png", few_digits[1].images[0])])
     answer = capsys.readouterr().out.split(": ")[1]
-    assert answer.startswith(cnn.CLOTHES)
+    assert answer.startswith(pictures.CLOTHES)
     assert boxes == [28]
 
 
