@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from minimodels import __version__
+from minimodels.data.texts import read_text
 from minimodels.errors import InputError
 from minimodels.recipes import RECIPES, Recipe, find_recipe
 from minimodels.recipes.flags import Parser, add_flags, parse_settings
 from minimodels.recipes.runs import CONFIG, disk_problem, open_run
-from minimodels.recipes.wording import did_you_mean, listing
+from minimodels.recipes.wording import did_you_mean, listing, shortened
 
 USAGE = """usage: minimodels COMMAND ...
 
   train RECIPE [flags]         train a model; everything goes into a run folder
   evaluate RUN [flags]         measure the model of a run folder on test data
-  predict RUN IMAGE ...        let it tell what is on your own pictures
+  predict RUN INPUT ...        let it answer to your own pictures, or texts (--text "...")
   --version                    print the version
 
 Every command and recipe explains itself: minimodels train cnn --help"""
@@ -128,7 +129,7 @@ def evaluate(argv: list[str]) -> int:
 
 
 def predict(argv: list[str]) -> int:
-    """Let the model of a run folder classify the user's own inputs.
+    """Let the model of a run folder answer to the user's own inputs.
 
     Args:
         argv: the run folder, the inputs and flags.
@@ -136,17 +137,28 @@ def predict(argv: list[str]) -> int:
     Returns:
         The exit status.
     """
-    if _asks_for_help(argv, "predict RUN INPUT ... [flags]", "tell what is on your own pictures"):
+    if _asks_for_help(argv, "predict RUN INPUT ... [flags]", "let the model answer to your own pictures or texts"):
         return 0
     folder, recipe, values = _opened("predict", argv)
-    parser = Parser(f"minimodels predict {folder}", "Let the model of this run folder tell what is on your pictures.")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=recipe.inputs)
+    parser = Parser(f"minimodels predict {folder}", "Let the model of this run folder answer to your own inputs.")
+    parser.add_argument("inputs", nargs="*" if recipe.reads_text else "+", metavar="INPUT", help=recipe.inputs)
+    if recipe.reads_text:
+        parser.add_argument("--text", action="append", default=[], help="a text itself; may be given several times")
     add_flags(parser, recipe.settings, recipe.prediction_flags)
     given = vars(parser.parse(argv[1:]))
     inputs = given.pop("inputs")
+    if recipe.reads_text:
+        inputs = _texts(inputs, given.pop("text"), f"minimodels predict {folder}")
     chosen = recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given)
     recipe.predict(folder, chosen, inputs)
     return 0
+
+
+def _texts(paths: list[str], texts: list[str], command: str) -> list[tuple[str, str]]:
+    """Texts with what to call them: the path of a file, or the beginning of a text of the command line."""
+    if not paths and not texts:
+        raise InputError(f'{command}: give a text file, or a text itself: --text "...".')
+    return [(path, read_text(Path(path))) for path in paths] + [(shortened(text), text) for text in texts]
 
 
 def _asks_for_help(argv: list[str], usage: str, purpose: str) -> bool:

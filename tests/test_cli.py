@@ -17,7 +17,7 @@ from minimodels.checkpoint import save_model
 from minimodels.cli import main
 from minimodels.data import ImageSet, load_digits
 from minimodels.models import ConvNet
-from minimodels.recipes import cnn
+from minimodels.recipes import pictures
 from minimodels.recipes.cnn import CNNSettings
 from minimodels.recipes.runs import write_config
 from minimodels.training import Trainer
@@ -39,7 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = load_digits()
     few = (ImageSet(train.images[:32], train.labels[:32]), ImageSet(test.images[:20], test.labels[:20]))
-    monkeypatch.setattr(cnn, "load_data", lambda chosen: few)
+    monkeypatch.setattr(pictures, "load_data", lambda chosen: few)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -94,7 +94,8 @@ def test_the_three_front_doors_are_one() -> None:
     for answer in answers:
         assert answer.returncode == 2
         assert answer.stdout == ""
-        assert answer.stderr == "minimodels: recipe cmn: there is none of this name, only cnn; did you mean cnn?\n"
+        assert answer.stderr.startswith("minimodels: recipe cmn: there is none of this name, only cnn, resnet, lstm")
+        assert answer.stderr.endswith("; did you mean cnn?\n")
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +139,10 @@ print("matplotlib" in sys.modules)
     [
         (["trian", "cnn"], "trian: there is no such command, only train, evaluate or predict; did you mean train?"),
         (["xyzzy"], "xyzzy: there is no such command, only train, evaluate or predict."),
-        (["train", "cmn"], "recipe cmn: there is none of this name, only cnn; did you mean cnn?"),
+        (
+            ["train", "cmn"],
+            "recipe cmn: there is none of this name, only cnn, resnet, lstm or char-lstm; did you mean cnn?",
+        ),
         (["train", "cnn", "--epoch", "3"], "--epoch: minimodels train cnn does not take this; did you mean --epochs?"),
         (["train", "cnn", "--epochs"], "--epochs: expected one argument"),
         (["train", "cnn", "--batch-size", "0"], "--batch-size 0: must be at least 1."),
@@ -240,7 +244,7 @@ def test_ctrl_c_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(Trainer, "fit", stop)
     sentence = refused(capsys, "train", "cnn", "--out", tmp_path / "run")
     assert sentence == f"minimodels: Stopped by Ctrl-C: {tmp_path / 'run'} keeps its settings."
-    monkeypatch.setattr(cnn, "load_data", stop)
+    monkeypatch.setattr(pictures, "load_data", stop)
     assert refused(capsys, "train", "cnn", "--out", tmp_path / "next") == "minimodels: Stopped by Ctrl-C."
 
 

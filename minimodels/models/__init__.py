@@ -7,7 +7,10 @@ char_lstm        CharLSTM, a language model of characters
 bigram           BigramLogistic, the baseline for texts
 """
 
+from minimodels.models.bigram import BigramLogistic
+from minimodels.models.char_lstm import CharLSTM
 from minimodels.models.convnet import ConvNet
+from minimodels.models.lstm_classifier import LSTMClassifier, TextClassifier
 from minimodels.models.resnet import ResNet
 
-__all__ = ["ConvNet", "ResNet"]
+__all__ = ["BigramLogistic", "CharLSTM", "ConvNet", "LSTMClassifier", "ResNet", "TextClassifier"]

@@ -13,6 +13,8 @@ from minimodels.recipes.wording import did_you_mean, listing
 RECIPES = {
     "cnn": "a convolutional network reads handwritten digits",
     "resnet": "a residual network reads them",
+    "lstm": "three LSTM layers tell prose from code, good reviews from bad ones, or your own texts apart",
+    "char-lstm": "an LSTM learns to write, character by character",
 }
 """Name and purpose of every recipe; each stands in the module of its name, as `RECIPE`."""
 
