@@ -66,7 +66,7 @@ def stripped(source: str) -> str:
         >>> stripped('def f(x):\n    "Say it."\n    return x  # as it is\n')
         'def f(x):\n    return x\n'
     """
-    lines = source.splitlines(keepends=True)
+    lines = io.StringIO(source).readlines()  # as `tokenize` counts them: a form feed ends none
     for (first, begin), (last, end) in sorted(_spoken(source), reverse=True):  # from the end: places before stay true
         lines[first - 1 : last] = [lines[first - 1][:begin] + lines[last - 1][end:]]
     kept = (line.rstrip() for line in lines)

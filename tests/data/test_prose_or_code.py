@@ -59,6 +59,10 @@ def test_comments_and_docstrings_go_and_nothing_else(source: str, code: str) -> 
     assert stripped(source) == code
 
 
+def test_a_form_feed_ends_no_line() -> None:
+    assert stripped("x = 1\n\x0c\ny = 2  # two\n") == "x = 1\ny = 2\n"
+
+
 def test_no_comment_of_the_real_library_survives() -> None:
     for path in sorted(Path(sysconfig.get_path("stdlib")).glob("[a-d]*.py")):
         source = path.read_text(encoding="utf-8")

@@ -127,7 +127,9 @@ def conv2d(
         - input: [N, C, H, W] or [C, H, W]; weight: [O, C/groups, kH, kW]; bias: [O]
         - Output: [N, O, P, Q] or [O, P, Q], P = ⌊(H + 2·padding − d·(kH − 1) − 1) / s⌋ + 1, Q likewise
 
-    Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels.
+    Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels. An infinite
+    number or NaN spoils the outputs that read it; by Winograd's algorithm the others of their tiles too, by spectra
+    all of the image.
 
     Raises:
         RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.

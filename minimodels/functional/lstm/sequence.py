@@ -12,7 +12,8 @@ Three substitutions make every squashing a logistic function, so that all four g
     k = h/2                  k = o·q;  W_hh is doubled
 
 (PyTorch's `tanh` took 76 µs where its `sigmoid` took 8, 64x512 numbers on an AMD EPYC; on an Intel Xeon they are
-level.)
+level.) The price: σ − ½ has the absolute error of σ, 3e-8 in float32, and not the relative error of tanh. Among
+numbers of about 1 that does not show; of states that are all about 1e-3, nearly four digits are right, not seven.
 """
 
 import torch
