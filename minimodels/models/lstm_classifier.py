@@ -10,6 +10,11 @@ from minimodels import nn
 from minimodels.nn.utils.rnn import pack_padded_sequence
 
 
+SMALL = 0.1
+"""By which the vectors of tokens begin smaller than `nn.Embedding` draws them. From a few thousand sentences a word is
+learnt from a handful of places: what its random vector says at first has to be outweighed soon."""
+
+
 class LSTMClassifier(nn.Module):
     """Read a sequence to its end, then answer: LSTM layers, their last step, one linear map; 382,081 parameters.
 
@@ -134,6 +139,8 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding_size, padding_idx=0)
+        with torch.no_grad():
+            self.embedding.weight.mul_(SMALL)
         self.dropout = nn.Dropout(embedding_dropout)
         self.classifier = LSTMClassifier(embedding_size, **options)
 
