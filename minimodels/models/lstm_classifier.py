@@ -9,7 +9,6 @@ from minimodels import functional as F
 from minimodels import nn
 from minimodels.nn.utils.rnn import pack_padded_sequence
 
-
 SMALL = 0.1
 """By which the vectors of tokens begin smaller than `nn.Embedding` draws them. From a few thousand sentences a word is
 learnt from a handful of places: what its random vector says at first has to be outweighed soon."""
