@@ -9,10 +9,6 @@ from minimodels import functional as F
 from minimodels import nn
 from minimodels.nn.utils.rnn import pack_padded_sequence
 
-SMALL = 0.1
-"""By which the vectors of tokens begin smaller than `nn.Embedding` draws them. From a few thousand sentences a word is
-learnt from a handful of places: what its random vector says at first has to be outweighed soon."""
-
 
 class LSTMClassifier(nn.Module):
     """Read a sequence to its end, then answer: LSTM layers, their last step, one linear map; 382,081 parameters.
@@ -116,6 +112,8 @@ class TextClassifier(nn.Module):
         vocabulary: how many tokens there are; 0 is padding.
         embedding_size: features of a token.
         embedding_dropout: probability with which a feature of a token is zeroed in training.
+        embedding_scale: standard deviation of the first vectors. A word that is seen a few times only should begin
+            small: what chance says of it is then soon outweighed.
         **options: of `LSTMClassifier`.
 
     Shape:
@@ -134,12 +132,17 @@ class TextClassifier(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, embedding_size: int = 100, embedding_dropout: float = 0.0, **options: Any
+        self,
+        vocabulary: int,
+        embedding_size: int = 100,
+        embedding_dropout: float = 0.0,
+        embedding_scale: float = 1.0,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding_size, padding_idx=0)
         with torch.no_grad():
-            self.embedding.weight.mul_(SMALL)
+            self.embedding.weight.mul_(embedding_scale)
         self.dropout = nn.Dropout(embedding_dropout)
         self.classifier = LSTMClassifier(embedding_size, **options)
 

@@ -117,3 +117,12 @@ def test_learns_which_token_came_first():
         loss(model(tokens), labels.float()).backward()
         optimizer.step()
     assert ((model(tokens) > 0) == labels.bool()).all()
+
+
+def test_vectors_may_begin_small():
+    torch.manual_seed(0)
+    plain = TextClassifier(9)
+    torch.manual_seed(0)
+    small = TextClassifier(9, embedding_scale=0.1)
+    torch.testing.assert_close(small.embedding.weight, 0.1 * plain.embedding.weight)
+    assert torch.equal(small.classifier.head.weight, plain.classifier.head.weight)
