@@ -1,12 +1,12 @@
 """What a caller of pooling may say, brought into one form and checked in the words that PyTorch's users know."""
 
-import operator
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from minimodels.functional.arguments import spread, whole
 from minimodels.functional.pooling_spans import Even, Spans, Uneven
 from minimodels.functional.precision import autocast_to_float32
 from minimodels.shapes import ntuple, pool_output_size
@@ -57,11 +57,11 @@ def even_spans(
     """
     dims = int(name[-2])
     _check_dimensions(name, input, dims)
-    kernel = _spread(name, "kernel_size", kernel_size, dims)
-    steps = kernel if stride is None or stride in ((), []) else _spread(name, "stride", stride, dims)
-    margins, spacing = _spread(name, "padding", padding, dims), _spread(name, "dilation", dilation, dims)
+    kernel = spread(kernel_size, dims, f"{name}: kernel_size")
+    steps = kernel if stride is None or stride in ((), []) else spread(stride, dims, f"{name}: stride")
+    margins, spacing = spread(padding, dims, f"{name}: padding"), spread(dilation, dims, f"{name}: dilation")
     _check_sizes(name, input, dims, kernel, steps, margins, spacing)
-    size = tuple(map(_whole, input.shape[-dims:]))
+    size = tuple(map(whole, input.shape[-dims:]))
     if name == "avg_pool3d" and any(k > n for k, n in zip(kernel, size, strict=True)):  # PyTorch's, here alone
         raise RuntimeError(f"{name}: input size {size} is smaller than kernel size {kernel}")
     counts = tuple(
@@ -107,7 +107,7 @@ def shared_spans(
     if any(count < 0 for count in counts):
         raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0, but got {counts}")
     _check_numbers(name, input, numbers)
-    return tuple(map(_shared, map(_whole, input.shape[-dims:]), counts))
+    return tuple(map(_shared, map(whole, input.shape[-dims:]), counts))
 
 
 def _shared(size: int, count: int) -> Even | Uneven:
@@ -125,21 +125,7 @@ def _counts(name: str, input: Tensor, output_size: int | Sequence[int | None] | 
         raise RuntimeError(f"{name}: output_size must be one int or {dims}, but got {output_size}")
     if dims > 1 and output_size is not None:
         values = tuple(n if v is None else v for v, n in zip(values, input.shape[-dims:], strict=True))
-    return tuple(map(_whole, values))
-
-
-def _spread(name: str, argument: str, value: int | Sequence[int], dims: int) -> tuple[int, ...]:
-    """Give each spatial dimension its number; a single one serves all."""
-    values: tuple[Any, ...] = ntuple(value, dims)
-    values = values * dims if len(values) == 1 else values
-    if len(values) != dims:
-        raise RuntimeError(f"{name}: {argument} must either be a single int, or a tuple of {dims} ints, got {value}")
-    return tuple(map(_whole, values))
-
-
-def _whole(number: Any) -> Any:
-    """Take whole numbers of any make, NumPy's and a compiler's symbols too; a fraction or None is a TypeError."""
-    return number if isinstance(number, torch.SymInt) else operator.index(number)
+    return tuple(map(whole, values))
 
 
 def _check_dimensions(name: str, input: Tensor, dims: int) -> None:

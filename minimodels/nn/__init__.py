@@ -3,13 +3,14 @@
 activation        ReLU and its kin, GELU, SiLU, Sigmoid, Tanh, GLU, Softmax ...: a folder, a file for each kind
 adaptive_pooling  AdaptiveAvgPool1d to 3d, AdaptiveMaxPool1d to 3d
 affine            Linear
-batchnorm         BatchNorm1d to 3d, InstanceNorm1d to 3d
+batchnorm         BatchNorm1d to 3d
 conv              Conv1d to 3d
 conv_transpose    ConvTranspose1d to 3d
 ctc               CTCLoss
 dropout           Dropout, Dropout1d to 3d
 flatten           Flatten, Unflatten, Identity
 gru, lstm, rnn    GRU, LSTM, RNN and their cells
+instancenorm      InstanceNorm1d to 3d
 lookup            Embedding
 loss              CrossEntropyLoss, NLLLoss, BCELoss, MSELoss ...
 norm              LayerNorm, RMSNorm, GroupNorm
@@ -76,20 +77,14 @@ from minimodels.nn.adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from minimodels.nn.affine import Linear
-from minimodels.nn.batchnorm import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
+from minimodels.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minimodels.nn.ctc import CTCLoss
 from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from minimodels.nn.flatten import Flatten, Identity, Unflatten
 from minimodels.nn.gru import GRU, GRUCell
+from minimodels.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from minimodels.nn.lookup import Embedding
 from minimodels.nn.loss import (
     BCELoss,

@@ -19,11 +19,11 @@ from minimodels.models.char_lstm import State
 from minimodels.optim import Adam
 from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored, shown
 from minimodels.recipes.recipe import Recipe
+from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
 from minimodels.training import Trainer
 from minimodels.training.progress import say
 
-VOCABULARY = "vocabulary.json"
 TEST_SHARE = 0.1
 SAMPLE = 500
 """Characters that are written when training is over."""

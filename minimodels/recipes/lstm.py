@@ -20,11 +20,11 @@ from minimodels.recipes import lstm_data
 from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored, shown
 from minimodels.recipes.lstm_data import EVALUATION_BATCH, Loaded, batches, encoded
 from minimodels.recipes.recipe import Recipe
+from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
 from minimodels.training import Metric, Trainer, accuracy
 from minimodels.training.progress import say
 
-VOCABULARY = "vocabulary.json"
 WORD_SCALE = 0.1
 """How large the vectors of words begin, settled on a tenth of SST-2's training sentences; characters' begin at 1."""
 

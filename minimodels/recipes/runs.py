@@ -15,6 +15,7 @@ from minimodels.recipes.settings import Settings
 
 CONFIG = "config.json"
 MODEL = "model.safetensors"
+VOCABULARY = "vocabulary.json"
 
 
 def read_config(path: str | os.PathLike[str]) -> tuple[str | None, dict[str, Any]]:

@@ -1,13 +1,11 @@
 """What goes into a convolution: every way to say it brought into one form, and checked as PyTorch's users know it."""
 
-import operator
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from minimodels.functional.arguments import spread
 from minimodels.functional.layout import image_layout
-from minimodels.shapes import Windows, ntuple, same_pads
+from minimodels.shapes import Windows, same_pads
 
 Sizes = int | tuple[int, ...]
 
@@ -50,30 +48,6 @@ def read_windows(
         if any(p < 0 for p, _ in pads):
             raise RuntimeError("negative padding is not supported")
     return Windows(kernel, steps, pads, spacing, groups)
-
-
-def spread(value: Sizes, dims: int, name: str) -> tuple[int, ...]:
-    """Give each spatial dimension its number; a single one serves all.
-
-    Args:
-        value: one number, or one per dimension, of any whole type.
-        dims: the number of spatial dimensions.
-        name: what the numbers are, for the message.
-
-    Raises:
-        RuntimeError: there are too many or too few.
-        TypeError: one is not whole.
-    """
-    values = tuple(map(_whole, ntuple(value, dims)))
-    values = values * dims if len(values) == 1 else values
-    if len(values) != dims:
-        raise RuntimeError(f"expected {name} to be a single integer or {dims} of them, but got {name}={list(values)}")
-    return values
-
-
-def _whole(number: Any) -> Any:
-    """Take whole numbers of any make, NumPy's and a compiler's symbols too; a fraction is a TypeError."""
-    return number if isinstance(number, torch.SymInt) else operator.index(number)
 
 
 def check_rank(name: str, dims: int, input: Tensor) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minimodels.functional.arguments import spread
 from minimodels.functional.conv import checks, choice, definition, im2col
 from minimodels.functional.precision import accumulator, autocast_to_low_precision
 from minimodels.functional.transforms import apply, owned, steps_aside
@@ -188,10 +189,10 @@ def _convolve(
         autocast_to_low_precision(input, weight),
         autocast_to_low_precision(input, bias),
     )
-    cut = checks.spread(padding, dims, "padding")  # numbers alone: "same" has no meaning here
+    cut = spread(padding, dims, "padding")  # numbers alone: "same" has no meaning here
     windows = checks.read_windows(name, dims, weight, stride, cut, dilation, groups)
     checks.check_operands(input, weight, bias, groups, transposed=True)
-    rests = checks.spread(output_padding, dims, "output_padding")
+    rests = spread(output_padding, dims, "output_padding")
     size = _checked_size(input, weight, rests, windows)
     y = _stamped(input, weight, bias, size, windows)
     return tap("convolution.output", y.contiguous(memory_format=checks.output_layout(input, weight)))
