@@ -13,6 +13,7 @@ from minimodels.data import Batches, ImageSet, RandomShift, load_digits, load_mn
 from minimodels.errors import InputError
 from minimodels.inspection import report
 from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored
+from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.settings import setting, settings
 from minimodels.training import Trainer, accuracy
 from minimodels.training.progress import say
@@ -67,11 +68,6 @@ class PictureSettings(TrainingSettings):
     def class_names(self) -> tuple[str, ...]:
         """What the classes are called."""
         return CLOTHES if self.data == "fashion-mnist" else tuple("0123456789")
-
-
-EVALUATION_FLAGS = ("data", "data_dir", "device", "precision", "threads")
-PREDICTION_FLAGS = ("device", "precision", "threads")
-INPUTS = "a picture of a digit: any size, dark on light or light on dark"
 
 
 def load_data(chosen: PictureSettings) -> tuple[ImageSet, ImageSet]:
@@ -182,3 +178,28 @@ def _draw(trainer: Trainer, test_set: ImageSet, folder: Path, chosen: PictureSet
     report.curves(records, folder / "curves.png", title)
     report.mistakes(*test_set, F.softmax(logits.float(), dim=1), folder / "mistakes.png", chosen.class_names)
     report.filters(first.weight, folder / "filters.png", "Filters of the first convolution")
+
+
+def recipe(
+    name: str,
+    kind: type[PictureSettings],
+    build: Callable[[Any], nn.Module],
+    optimize: Callable[[Any, nn.Module], torch.optim.Optimizer],
+) -> Recipe:
+    """The recipe of a network that tells pictures apart.
+
+    Args:
+        name: of the recipe.
+        kind: the class of its settings.
+        build: settings → the network.
+        optimize: (settings, network) → the optimiser over its parameters.
+    """
+    return Recipe(
+        settings=kind,
+        train=lambda chosen: train(name, chosen, lambda: build(chosen), lambda model: optimize(chosen, model)),
+        evaluate=lambda folder, chosen: evaluate(folder, chosen, build(chosen)),
+        predict=lambda folder, chosen, inputs: predict(folder, chosen, build(chosen), inputs),
+        inputs="a picture of a digit: any size, dark on light or light on dark",
+        evaluation_flags=("data", "data_dir", "device", "precision", "threads"),
+        prediction_flags=("device", "precision", "threads"),
+    )

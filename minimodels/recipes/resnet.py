@@ -1,16 +1,12 @@
 """The residual network on handwritten digits, on MNIST or on Fashion-MNIST."""
 
-from pathlib import Path
 from typing import ClassVar
-
-import torch
 
 from minimodels.errors import InputError
 from minimodels.models import ResNet
 from minimodels.optim import SGD
 from minimodels.recipes import pictures
 from minimodels.recipes.pictures import PictureSettings
-from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.settings import setting, settings
 
 
@@ -31,55 +27,11 @@ class ResNetSettings(PictureSettings):
             raise InputError(f"--depth {self.depth}: this form has 6n + 2 layers; give 8, 14, 20, 32, 44, 56 or 110.")
 
 
-def train(chosen: ResNetSettings) -> Path:
-    """Train, test after every epoch, and leave everything in a run folder.
-
-    Args:
-        chosen: the settings.
-
-    Returns:
-        The run folder.
-    """
-
-    def descend(model: torch.nn.Module) -> SGD:
-        return SGD(model.parameters(), lr=chosen.lr, momentum=0.9, weight_decay=chosen.weight_decay)
-
-    return pictures.train("resnet", chosen, lambda: ResNet(chosen.depth), descend)
-
-
-def evaluate(folder: Path, chosen: ResNetSettings) -> dict[str, float]:
-    """Measure the model of a run on test pictures, and print the result.
-
-    Args:
-        folder: of the run.
-        chosen: its settings, perhaps with other data.
-
-    Returns:
-        loss and accuracy.
-    """
-    return pictures.evaluate(folder, chosen, ResNet(chosen.depth))
-
-
-def predict(folder: Path, chosen: ResNetSettings, inputs: list[str]) -> list[int]:
-    """Classify one's own pictures, and print class, probability and runner-up of each.
-
-    Args:
-        folder: of the run.
-        chosen: its settings.
-        inputs: picture files.
-
-    Returns:
-        The class of each picture.
-    """
-    return pictures.predict(folder, chosen, ResNet(chosen.depth), inputs)
-
-
-RECIPE = Recipe(
-    settings=ResNetSettings,
-    train=train,
-    evaluate=evaluate,
-    predict=predict,
-    inputs=pictures.INPUTS,
-    evaluation_flags=pictures.EVALUATION_FLAGS,
-    prediction_flags=pictures.PREDICTION_FLAGS,
+RECIPE = pictures.recipe(
+    "resnet",
+    ResNetSettings,
+    build=lambda chosen: ResNet(chosen.depth),
+    optimize=lambda chosen, model: SGD(
+        model.parameters(), lr=chosen.lr, momentum=0.9, weight_decay=chosen.weight_decay
+    ),
 )

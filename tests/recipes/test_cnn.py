@@ -16,10 +16,11 @@ from minimodels.errors import InputError
 from minimodels.inspection import report
 from minimodels.models import ConvNet
 from minimodels.recipes import RECIPES, find_recipe, pictures
-from minimodels.recipes.cnn import CNNSettings, evaluate, predict, train
+from minimodels.recipes.cnn import RECIPE, CNNSettings
 from minimodels.recipes.runs import read_config, write_config
 from minimodels.training import Trainer
 
+train, evaluate, predict = RECIPE.train, RECIPE.evaluate, RECIPE.predict
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 

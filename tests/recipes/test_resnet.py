@@ -9,11 +9,12 @@ from minimodels.checkpoint import load_tensors
 from minimodels.data import ImageSet
 from minimodels.errors import InputError
 from minimodels.inspection import report
-from minimodels.recipes.resnet import ResNetSettings, evaluate, predict, train
+from minimodels.recipes.resnet import RECIPE, ResNetSettings
 from minimodels.recipes.runs import read_config
 from minimodels.training import Trainer
 from tests.recipes.test_cnn import write_picture
 
+train, evaluate, predict = RECIPE.train, RECIPE.evaluate, RECIPE.predict
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 
