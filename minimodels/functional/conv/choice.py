@@ -1,8 +1,9 @@
 """Which algorithm of convolution serves which shapes.
 
 The rules look at shapes, types and where the numbers lie, never at the numbers themselves and never at a clock, so
-that two runs give the same bits. They were set by `python -m benchmarks algorithms` on an Intel Xeon with AVX-512;
-benchmarks/results has its tables, and a picture of where the curves cross.
+that two runs give the same bits. They were set on one thread of an Intel Xeon with AVX-512, by the times below; what
+`python -m benchmarks algorithms` measured on two threads, in benchmarks/results with a picture of where the curves
+cross, agrees with them, up to a tie between fft and im2col for kernels of 11x11.
 """
 
 import functools
