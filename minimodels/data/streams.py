@@ -21,7 +21,7 @@ class Streams:
         length: tokens in a piece.
 
     Attributes:
-        samples: tokens that one pass predicts.
+        samples: pieces of streams that one pass gives, as many a batch as there are streams.
 
     Shape:
         tokens [L] of int64. Each batch: inputs [N, length], begins [1] (whether the streams begin here, and what is
@@ -52,7 +52,7 @@ class Streams:
         self.inputs = tokens[: batch_size * steps].view(batch_size, steps)
         self.targets = tokens[1 : batch_size * steps + 1].view(batch_size, steps)
         self.length = length
-        self.samples = batch_size * steps
+        self.samples = batch_size * len(self)
 
     def __len__(self) -> int:
         return -(-self.inputs.shape[1] // self.length)

@@ -114,6 +114,7 @@ def train(chosen: CharLSTMSettings) -> Path:
         lambda trainer, folder: _draw(trainer, folder, chosen),
         {VOCABULARY: vocabulary.to_json()},
         count=Tensor.numel,
+        kind=CharLSTM.__name__,
     )
     folder = fit("char-lstm", chosen, device, plan, name=f"char-lstm-{Path(chosen.data).stem}", data=chosen.data)
     prompt = chosen.prompt or train_text.strip().splitlines()[0]

@@ -56,6 +56,7 @@ class Plan:
         files: what else the model needs, such as its vocabulary, as JSON files of these names in the run folder.
         results: what was measured beforehand, such as a baseline, for the summary.
         count: targets → number of terms that the loss averages over.
+        kind: what the model is called, where it is trained inside of another module.
     """
 
     model: torch.nn.Module
@@ -69,6 +70,7 @@ class Plan:
     files: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)
     count: Callable[[Tensor], Any] = len
+    kind: str = ""
 
 
 def prepare(chosen: TrainingSettings) -> torch.device:
@@ -112,7 +114,7 @@ def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan,
         for file, value in plan.files.items():
             write_json(folder / file, value)
         trainer = _trainer(chosen, device, plan, folder, chosen.epochs)
-        kind = type(plan.model).__name__
+        kind = plan.kind or type(plan.model).__name__
         say(f"{kind} with {size(plan.model):,} parameters, on {device}; the run folder is {folder}")
         say(f"{data}: {plan.train.samples:,} samples to train on, {plan.test.samples:,} to test with")
         start = time.perf_counter()

@@ -19,7 +19,7 @@ def test_streams_lie_side_by_side_and_nothing_is_jumped(count: int, batch: int, 
     assert inputs.shape == (rows, (count - 1) // rows)
     assert inputs.flatten().tolist() == list(range(inputs.numel()))
     assert [bool(begins) for _, begins, _ in pieces] == [True] + [False] * (len(pieces) - 1)
-    assert (len(streams), streams.samples) == (len(pieces), inputs.numel())
+    assert (len(streams), streams.samples) == (len(pieces), sum(len(piece) for piece, _, _ in pieces))
 
 
 @pytest.mark.parametrize(("count", "options"), [(1, {}), (0, {}), (5, {"batch_size": 0}), (5, {"length": 0})])
