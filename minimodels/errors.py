@@ -1,4 +1,7 @@
-"""The one exception that means: what was given to us is wrong, and here is what to do about it."""
+"""What is said when something given to us is wrong: one sentence that names it and the remedy."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -13,3 +16,34 @@ class InputError(ValueError):
         ...
         minimodels.errors.InputError: --epochs 0: training needs at least one epoch; give a positive number.
     """
+
+
+def did_you_mean(word: object, choices: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: a question about the nearest choice, or a full stop.
+
+    Args:
+        word: what was given.
+        choices: what there is.
+
+    Example:
+        >>> did_you_mean("--epoch", ["--epochs", "--lr"])
+        '; did you mean --epochs?'
+        >>> did_you_mean("xyz", ["--epochs", "--lr"])
+        '.'
+    """
+    near = difflib.get_close_matches(str(word), list(choices), n=1)
+    return f"; did you mean {near[0]}?" if near else "."
+
+
+def listing(words: Iterable[str]) -> str:
+    """Words as one says them.
+
+    Args:
+        words: at least one.
+
+    Example:
+        >>> listing(["mnist", "digits", "svhn"])
+        'mnist, digits or svhn'
+    """
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last

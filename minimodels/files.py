@@ -35,8 +35,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        temporary.chmod(mode)  # as any new file here: some libraries write files that their owner alone can read
         _flush(temporary, os.O_RDWR)
         temporary.replace(path)
     except OSError as error:

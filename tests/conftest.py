@@ -16,6 +16,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where the tests' tensors live: cpu, cuda, mps")
+    parser.addoption("--network", action="store_true", help="run the tests that need the internet too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--network"):
+        offline = [item for item in items if item.get_closest_marker("network") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(offline)])
+        items[:] = offline
 
 
 def pytest_configure(config: pytest.Config) -> None:

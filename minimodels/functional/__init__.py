@@ -3,6 +3,7 @@
 activations       relu and its kin, gelu, silu, sigmoid, tanh, glu, softmax ...: a folder, a file for each kind
 adaptive_pooling  adaptive_avg_pool1d to 3d, adaptive_max_pool1d to 3d
 affine            linear
+attention         scaled_dot_product_attention, causal_attention, causal_mask, multi_head_attention_forward: a folder
 conv              conv1d to 3d, conv_transpose1d to 3d: a folder, a file for each algorithm
 ctc               ctc_loss
 decoding          ctc_greedy_decode, ctc_beam_decode
@@ -14,6 +15,7 @@ matmul            the matrix product under all of them
 norms             batch_norm, layer_norm, group_norm, instance_norm, rms_norm
 padding           pad
 pooling           max_pool1d to 3d, avg_pool1d to 3d
+positions         sinusoidal_encoding, rotary_embedding, alibi_bias ...: a folder, a file for each kind
 """
 
 from minimodels.functional.activations import (

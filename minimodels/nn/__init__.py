@@ -3,12 +3,16 @@
 activation        ReLU and its kin, GELU, SiLU, Sigmoid, Tanh, GLU, Softmax ...: a folder, a file for each kind
 adaptive_pooling  AdaptiveAvgPool1d to 3d, AdaptiveMaxPool1d to 3d
 affine            Linear
+attention         MultiheadAttention
 batchnorm         BatchNorm1d to 3d
+cache             KeyValueCache
 conv              Conv1d to 3d
 conv_transpose    ConvTranspose1d to 3d
 ctc               CTCLoss
 dropout           Dropout, Dropout1d to 3d
 flatten           Flatten, Unflatten, Identity
+gated             SwiGLU
+grouped_query     GroupedQueryAttention
 gru, lstm, rnn    GRU, LSTM, RNN and their cells
 instancenorm      InstanceNorm1d to 3d
 lookup            Embedding
@@ -16,6 +20,8 @@ loss              CrossEntropyLoss, NLLLoss, BCELoss, MSELoss ...
 norm              LayerNorm, RMSNorm, GroupNorm
 padding           ConstantPad1d to 3d, ZeroPad, ReflectionPad, ReplicationPad, CircularPad likewise
 pooling           MaxPool1d to 3d, AvgPool1d to 3d
+position          SinusoidalPositionalEmbedding, LearnedPositionalEmbedding, RotaryEmbedding, ALiBi: a folder
+transformer       TransformerEncoderLayer, TransformerEncoder, likewise the decoder's; Transformer
 init              initial weights
 utils             gradient clipping, parameters as one vector; utils.rnn: ragged batches
 functional        the arithmetic under its ecosystem name

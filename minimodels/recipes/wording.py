@@ -1,7 +1,8 @@
-"""Words for messages: lists, flags, and the guess at what was meant."""
+"""Words for messages: flags, long texts made short, and those that stand in `errors`."""
 
-import difflib
-from collections.abc import Iterable
+from minimodels.errors import did_you_mean, listing
+
+__all__ = ["did_you_mean", "flag", "listing", "shortened"]
 
 
 def flag(name: str) -> str:
@@ -15,37 +16,6 @@ def flag(name: str) -> str:
         '--batch-size'
     """
     return "--" + name.replace("_", "-")
-
-
-def did_you_mean(word: object, choices: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: a question about the nearest choice, or a full stop.
-
-    Args:
-        word: what was given.
-        choices: what there is.
-
-    Example:
-        >>> did_you_mean("--epoch", ["--epochs", "--lr"])
-        '; did you mean --epochs?'
-        >>> did_you_mean("xyz", ["--epochs", "--lr"])
-        '.'
-    """
-    near = difflib.get_close_matches(str(word), list(choices), n=1)
-    return f"; did you mean {near[0]}?" if near else "."
-
-
-def listing(words: Iterable[str]) -> str:
-    """Words as one says them.
-
-    Args:
-        words: at least one.
-
-    Example:
-        >>> listing(["mnist", "digits", "svhn"])
-        'mnist, digits or svhn'
-    """
-    *most, last = words
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def shortened(text: str, most: int = 40) -> str:
