@@ -11,7 +11,21 @@ from typing import Any
 
 import torch
 
-from benchmarks import activations, conv, linear, lookup, losses, model, norm, optim, pooling, recurrent, report
+from benchmarks import (
+    activations,
+    attention,
+    conv,
+    linear,
+    lookup,
+    losses,
+    model,
+    norm,
+    optim,
+    pooling,
+    recurrent,
+    report,
+    transformer,
+)
 from benchmarks.cases import Case, Entries, Setting
 from benchmarks.run import TOLERANCE, MismatchError, machine, measure, record
 from benchmarks.studies import STUDIES
@@ -29,6 +43,8 @@ FAMILIES = {
     "lookup": lookup.CASES,
     "losses": losses.CASES,
     "recurrent": recurrent.CASES,
+    "attention": attention.CASES,
+    "transformer": transformer.CASES,
     "model": model.CASES,
     "optim": optim.CASES,
 }

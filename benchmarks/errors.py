@@ -6,6 +6,7 @@ above are first rounded to the precision that is measured, so that only the laye
 
 import math
 from argparse import Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -137,7 +138,7 @@ class _Problem:
     def _built(self, side: str, dtype: torch.dtype, device: torch.device) -> torch.nn.Module:
         example = self.layer.example
         kwargs = _cast(_cast(example.kwargs, self.dtype), dtype, device)
-        module: torch.nn.Module = getattr(self.layer, side)(*example.args, **kwargs).to(device, dtype)
+        module = replace(example, kwargs=kwargs).build(getattr(self.layer, side)).to(device, dtype)
         return module.eval() if self.layer.random else module  # chance is no error
 
     def _results(self, side: str, dtype: torch.dtype, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:

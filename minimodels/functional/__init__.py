@@ -40,6 +40,7 @@ from minimodels.functional.activations import (
     softmin,
     softplus,
     softsign,
+    swiglu,
     tanh,
     threshold,
 )
@@ -52,6 +53,14 @@ from minimodels.functional.adaptive_pooling import (
     adaptive_max_pool3d,
 )
 from minimodels.functional.affine import linear
+from minimodels.functional.attention import (
+    attention_and_weights,
+    causal_attention,
+    causal_mask,
+    combine_masks,
+    scaled_dot_product_attention,
+)
+from minimodels.functional.attention.multihead import multi_head_attention_forward
 from minimodels.functional.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minimodels.functional.ctc import ctc_loss
 from minimodels.functional.decoding import ctc_beam_decode, ctc_greedy_decode
@@ -74,6 +83,14 @@ from minimodels.functional.masking import dropout, dropout1d, dropout2d, dropout
 from minimodels.functional.norms import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minimodels.functional.padding import pad
 from minimodels.functional.pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from minimodels.functional.positions import (
+    alibi_bias,
+    alibi_slopes,
+    rotary_angles,
+    rotary_embedding,
+    rotary_frequencies,
+    sinusoidal_encoding,
+)
 from minimodels.functional.rnn import rnn_relu_cell, rnn_tanh_cell
 
 __all__ = [
@@ -83,13 +100,19 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "alibi_bias",
+    "alibi_slopes",
+    "attention_and_weights",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "causal_attention",
+    "causal_mask",
     "celu",
+    "combine_masks",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -129,6 +152,7 @@ __all__ = [
     "max_pool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "pad",
     "prelu",
@@ -137,14 +161,20 @@ __all__ = [
     "rms_norm",
     "rnn_relu_cell",
     "rnn_tanh_cell",
+    "rotary_angles",
+    "rotary_embedding",
+    "rotary_frequencies",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
+    "sinusoidal_encoding",
     "smooth_l1_loss",
     "softmax",
     "softmin",
     "softplus",
     "softsign",
+    "swiglu",
     "tanh",
     "threshold",
 ]

@@ -70,11 +70,38 @@ def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         <BLANKLINE>
                 [[7.]]])
     """
-    if out is not None and len(a) and _onednn_serves(a[0], b[0], None):
+    if out is not None and _onednn_serves_pairs(a, b):
         for y_i, a_i, b_i in zip(out, a, b, strict=True):
             y_i.copy_(_onednn(a_i, b_i, None))
         return out
     return torch.bmm(a, b.transpose(1, 2), out=out)
+
+
+def add_batched_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add products of pairs of matrices to what is there: y[i] += a[i]·b[i]ᵀ. Nothing is differentiated.
+
+    Args:
+        sums: y, written over.
+        a: the left factors.
+        b: the right factors, one row an output.
+
+    Shape:
+        - a: [B, M, K]; b: [B, N, K]
+        - sums and Output: [B, M, N]
+
+    Cost: B·M·N·K multiply-adds.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> add_batched_product_(torch.ones(1, 1, 1), torch.tensor([[[1.0, 2.0]]]), torch.ones(1, 1, 2))
+        tensor([[[4.]]])
+    """
+    if _onednn_serves_pairs(a, b):
+        for y_i, a_i, b_i in zip(sums, a, b, strict=True):
+            y_i.add_(_onednn(a_i, b_i, None))
+        return sums
+    return sums.baddbmm_(a, b.transpose(1, 2))
 
 
 LARGE = 1 << 23
@@ -90,6 +117,7 @@ def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
     operands = (a, b) if bias is None else (a, b, bias)
     return (
         not torch.compiler.is_compiling()
+        and onednn_is_faster()
         and a.ndim == b.ndim == 2
         and a.numel() * b.shape[0] >= LARGE
         and a.shape[0] > 1  # a single row is a matrix-vector product, at which `mm` is faster
@@ -98,8 +126,12 @@ def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
         and (bias is None or bias.shape == b.shape[:1])
         and plain_autograd()
         and not torch.is_autocast_enabled("cpu")
-        and onednn_is_faster()
     )
+
+
+def _onednn_serves_pairs(a: Tensor, b: Tensor) -> bool:
+    """Say the same of pairs of matrices, which are alike; first what costs nothing to ask."""
+    return onednn_is_faster() and len(a) > 0 and _onednn_serves(a[0], b[0], None)
 
 
 _PLAIN = (Tensor, torch.nn.Parameter)  # a subclass (meta, fake, wrapped) wants PyTorch's own dispatch

@@ -83,12 +83,16 @@ from minimodels.nn.adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from minimodels.nn.affine import Linear
+from minimodels.nn.attention import MultiheadAttention
 from minimodels.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from minimodels.nn.cache import KeyValueCache
 from minimodels.nn.conv import Conv1d, Conv2d, Conv3d
 from minimodels.nn.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minimodels.nn.ctc import CTCLoss
 from minimodels.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from minimodels.nn.flatten import Flatten, Identity, Unflatten
+from minimodels.nn.gated import SwiGLU
+from minimodels.nn.grouped_query import GroupedQueryAttention
 from minimodels.nn.gru import GRU, GRUCell
 from minimodels.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from minimodels.nn.lookup import Embedding
@@ -124,7 +128,20 @@ from minimodels.nn.padding import (
     ZeroPad3d,
 )
 from minimodels.nn.pooling import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
+from minimodels.nn.position import (
+    ALiBi,
+    LearnedPositionalEmbedding,
+    RotaryEmbedding,
+    SinusoidalPositionalEmbedding,
+)
 from minimodels.nn.rnn import RNN, RNNCell
+from minimodels.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -135,6 +152,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SELU",
+    "ALiBi",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -173,6 +191,7 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "GroupNorm",
+    "GroupedQueryAttention",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
@@ -182,10 +201,12 @@ __all__ = [
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KeyValueCache",
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositionalEmbedding",
     "Linear",
     "LinearCrossEntropyLoss",
     "LogSigmoid",
@@ -198,6 +219,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -213,17 +235,25 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEmbedding",
     "SmoothL1Loss",
     "Softmax",
     "Softmax2d",
     "Softmin",
     "Softplus",
     "Softsign",
+    "SwiGLU",
     "Tanh",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "UninitializedBuffer",
     "UninitializedParameter",

@@ -10,20 +10,24 @@ import pathlib
 import sys
 import tomllib
 import warnings
+from functools import partial
 
 import pytest
 import torch
-from functorch.compile import make_boxed_compiler
+from functorch.compile import make_boxed_compiler, make_boxed_func
 from hypothesis import given
 from hypothesis import strategies as st
 from torch._dynamo.backends.common import aot_autograd
+from torch._inductor.compile_fx import compile_fx
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import minimodels
-from minimodels import optim
+from minimodels import functional
+from minimodels.functional import attention
 from minimodels.models import ConvNet
+from minimodels.tap import listening
 from tests.registry import LAYERS, each, few
 
 PACKAGE = pathlib.Path(minimodels.__file__).parent
@@ -69,7 +73,8 @@ KERNELS = (  # what the reference's layers run on; any of these means that someb
     *("_softmax", "_log_softmax", "softmax", "log_softmax"),
     *("native_dropout", "embedding", "_embedding"),
     *("constant_pad_nd", "reflection_pad", "replication_pad"),
-    *("_scaled_dot_product", "_transformer_encoder", "_native_multi_head"),
+    *("_scaled_dot_product", "_flash_attention", "_efficient_attention", "_cudnn_attention"),
+    *("_transformer_encoder", "_native_multi_head", "_triton_multi_head", "_masked_softmax"),
     *("native_layer_norm", "native_batch_norm", "_native_batch_norm", "batch_norm", "native_group_norm"),
     *("_fused_rms_norm", "rms_norm"),
     *("gelu", "elu", "celu", "selu", "silu", "mish", "leaky_relu", "_prelu", "hardtanh", "hardsigmoid", "hardswish"),
@@ -81,8 +86,15 @@ KERNELS = (  # what the reference's layers run on; any of these means that someb
 )
 
 
+"""What generation does besides: it draws tokens, and looks at values to decide, which no layer may."""
+
+
 class OnlyAlgebra(TorchFunctionMode):
     """Refuse every call made on the package's behalf that is not on the list."""
+
+    def __init__(self, besides=()):
+        super().__init__()
+        self.allowed = ALGEBRA.union(besides)
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         name = getattr(function, "__name__", str(function))
@@ -91,7 +103,7 @@ class OnlyAlgebra(TorchFunctionMode):
             "_linear_pointwise" in str(function) and caller.name == "matmul.py"
         )  # the one exception, in its one file
         reference = getattr(function, "__module__", None) == "torch.nn.functional"
-        if caller.is_relative_to(PACKAGE) and (reference or name not in ALGEBRA) and not onednn:
+        if caller.is_relative_to(PACKAGE) and (reference or name not in self.allowed) and not onednn:
             raise AssertionError(f"{caller} calls {resolve_name(function) or name}, which is not plain tensor algebra")
         return function(*args, **(kwargs or {}))
 
@@ -129,7 +141,61 @@ def run(layer, inputs):
 @given(data=st.data())
 def test_layers_stand_on_tensor_algebra(row, dtype, device, data):
     case = data.draw(row.cases()).to(dtype, device)
-    run(row.ours(*case.args, **case.kwargs).to(device, dtype), case.inputs)
+    run(case.build(row.ours).to(device, dtype), case.inputs)
+
+
+def attended(**kwargs):
+    """Attention of inputs [N, T, 3·H·d], as a layer holds them."""
+
+    def attend(x):
+        q, k, v = x.unflatten(-1, (3, 2, -1)).permute(2, 0, 3, 1, 4)
+        return functional.scaled_dot_product_attention(q, k, v, **kwargs)
+
+    return attend
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kwargs", [{}, {"is_causal": True}, {"attn_mask": torch.ones(20, 20) > 0}, {"dropout_p": 0.1}])
+@pytest.mark.parametrize("form", ["definition", "batched", "tiles"])
+def test_attention_stands_on_tensor_algebra(form, kwargs, dtype, device, monkeypatch):
+    monkeypatch.setattr(attention.choice, "KEPT", 0 if form == "tiles" else attention.choice.KEPT)
+    kwargs = {name: each(lambda t: t.to(device), value) for name, value in kwargs.items()}
+    inputs = (torch.rand(2, 20, 24, device=device, dtype=dtype),)
+    if form == "definition":
+        with listening(lambda name, value: value):
+            run(attended(**kwargs), inputs)
+    else:
+        run(attended(**kwargs), inputs)
+
+
+def rewritten(f):
+    """What inductor would compile, after it has put PyTorch's kernels in place of the patterns that it knows."""
+    seen = []
+
+    def keep(graph, example_inputs, **_):
+        seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return make_boxed_func(graph.forward)
+
+    torch.compiler.reset()
+    kernels = torch.nn.attention.SDPBackend
+    any_kernel = torch.nn.attention.sdpa_kernel([kernels.FLASH_ATTENTION, kernels.EFFICIENT_ATTENTION, kernels.MATH])
+    with any_kernel, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own deprecations
+        compiled = torch.compile(f, fullgraph=True, backend=partial(compile_fx, inner_compile=keep))
+        compiled(*(torch.rand(2, 3, 16, 8, requires_grad=True) for _ in range(3))).sum().backward()
+    return [name for name in seen if any(name.removeprefix("aten.").startswith(kernel) for kernel in KERNELS)]
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"is_causal": True}, {"attn_mask": torch.zeros(16, 16)}, {"dropout_p": 0.1}])
+def test_a_compiler_puts_no_kernel_in_the_place_of_attention(kwargs):
+    assert not rewritten(partial(functional.scaled_dot_product_attention, **kwargs))
+
+
+def test_a_compiler_would_do_so_with_the_plain_formula():
+    def attend(q, k, v):
+        return torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, -1) @ v
+
+    assert any("_scaled_dot_product" in name for name in rewritten(attend))
 
 
 def test_the_model_stands_on_tensor_algebra(device):
@@ -139,21 +205,11 @@ def test_the_model_stands_on_tensor_algebra(device):
         ConvNet().to(device).predict_proba(images)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
-def test_the_optimisers_run_no_fused_kernel(name, device):
-    weight = torch.nn.Parameter(torch.ones(3, device=device))
-    weight.grad = torch.ones_like(weight)
-    with NoKernels():
-        getattr(optim, name)([weight], lr=0.1, fused=True).step()
-    with pytest.raises(AssertionError, match="_fused_"), NoKernels():
-        getattr(torch.optim, name)([weight], lr=0.1, fused=True).step()
-
-
 @pytest.mark.parametrize("row", [r for r in LAYERS if not (r.view or r.algebra)], ids=str)
 def test_the_list_of_functions_catches_the_reference(row):
     """A guard that cannot bark guards nothing: PyTorch's own layer, called as if from our package, must be caught."""
     case = row.example.to(torch.float32)
-    layer = row.reference(*case.args, **case.kwargs)
+    layer = case.build(row.reference)
     source = compile("layer(*inputs)", str(PACKAGE / "imagined.py"), "eval")
     with pytest.raises(AssertionError, match="not plain tensor algebra"), OnlyAlgebra():
         eval(source, {"layer": layer, "inputs": case.inputs})
@@ -162,7 +218,7 @@ def test_the_list_of_functions_catches_the_reference(row):
 @pytest.mark.parametrize("row", [row for row in LAYERS if not row.dissolves], ids=str)
 def test_the_list_of_kernels_catches_the_reference(row):
     case = row.example.to(torch.float32)
-    layer = row.reference(*case.args, **case.kwargs)
+    layer = case.build(row.reference)
     with pytest.raises(AssertionError, match="ran"), NoKernels():
         layer(*case.inputs)
 
@@ -170,7 +226,7 @@ def test_the_list_of_kernels_catches_the_reference(row):
 @pytest.mark.parametrize("row", LAYERS, ids=str)
 def test_compiled_code_runs_no_kernel_either(row, device):
     case = row.example.to(torch.float32, device)
-    layer = row.ours(*case.args, **case.kwargs).to(device)
+    layer = case.build(row.ours).to(device)
     seen = []
 
     def keep(graph, example_inputs):

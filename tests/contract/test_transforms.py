@@ -16,7 +16,7 @@ SMOOTH = [row for row in LAYERS if row.smooth and row.transforms]
 
 def pair(row):
     case = row.example
-    ours, reference = (layer(*case.args, **case.kwargs).double() for layer in (row.ours, row.reference))
+    ours, reference = (case.build(layer).double() for layer in (row.ours, row.reference))
     reference.load_state_dict(ours.state_dict())
     return at_rest(row, ours), at_rest(row, reference)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minimodels import functional as F
 from minimodels.functional.activations import curves
+from minimodels.tap import listening
 from minimodels.testing import assert_commutes, assert_equivalent, assert_invariant, tensors
 
 PAIRS = [(F.softmax, torch.nn.functional.softmax), (F.log_softmax, torch.nn.functional.log_softmax)]
@@ -239,6 +240,47 @@ def test_a_glu_keeps_its_input_alone():
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         F.glu(x)
     assert [t.data_ptr() for t in kept] == [x.data_ptr()]
+
+
+@given(data=st.data(), order=st.sampled_from([1, 2]), chunk=st.sampled_from([1, 5, 1 << 17]))
+def test_swiglu_is_silu_times_what_it_gates(data, order, chunk):
+    a, b = data.draw(tensors((3, 4))), data.draw(tensors((3, 4)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "CHUNK", chunk)
+        assert_equivalent(F.swiglu, lambda a, b: torch.nn.functional.silu(a) * b, a, b, order=order)
+    with listening(lambda name, value: value * 0 if name == "swiglu.gate" else value):
+        assert not F.swiglu(a, b).any()
+    torch.testing.assert_close(torch.func.vmap(F.swiglu)(a, b), F.swiglu(a, b))
+    gradient = torch.func.grad(lambda a: F.swiglu(a, b).sum())(a)
+    torch.testing.assert_close(gradient, torch.func.grad(lambda a: (F.silu(a) * b).sum())(a))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_swiglu_rounds_16_bits_once(dtype):
+    a, b, upstream = torch.randn(3, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found, exact = [], []
+    for results, wide in ((found, dtype), (exact, torch.float64)):
+        leaves = [t.to(wide).requires_grad_() for t in (a, b)]
+        y = F.swiglu(*leaves)
+        results += [y, *torch.autograd.grad(y, leaves, upstream.to(wide))]
+    for mine, truth in zip(found, exact, strict=True):
+        assert mine.dtype is dtype
+        assert ((mine.double() - truth).abs() <= 0.501 * torch.finfo(dtype).eps * truth.abs() + 1e-6).all()
+
+
+def test_swiglu_keeps_its_operands_alone():
+    a, b, kept = torch.randn(8, requires_grad=True), torch.randn(8, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        F.swiglu(a, b)
+    assert [t.data_ptr() for t in kept] == [a.data_ptr(), b.data_ptr()]
+
+
+def test_what_is_no_gate_is_refused():
+    for b in (torch.ones(1), torch.ones(3).double()):
+        with pytest.raises(RuntimeError, match=r"alike, but are \[3\] of torch.float32 and"):
+            F.swiglu(torch.ones(3), b)
+    with pytest.raises(NotImplementedError):
+        F.swiglu(torch.ones(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64))
 
 
 def test_selu_keeps_mean_and_variance():

@@ -6,13 +6,13 @@ clipped         hardtanh, relu6, hardsigmoid, hardswish
 exponentials    elu, celu, selu
 sigmoids        sigmoid, tanh, softsign, softplus, logsigmoid
 smooth          gelu, silu, mish
-gates           glu
+gates           glu, swiglu
 probabilities   softmax, log_softmax, softmin
 """
 
 from minimodels.functional.activations.clipped import hardsigmoid, hardswish, hardtanh, relu6
 from minimodels.functional.activations.exponentials import celu, elu, selu
-from minimodels.functional.activations.gates import glu
+from minimodels.functional.activations.gates import glu, swiglu
 from minimodels.functional.activations.probabilities import log_softmax, softmax, softmin
 from minimodels.functional.activations.rectifiers import leaky_relu, prelu, relu, threshold
 from minimodels.functional.activations.sigmoids import logsigmoid, sigmoid, softplus, softsign, tanh
@@ -40,6 +40,7 @@ __all__ = [
     "softmin",
     "softplus",
     "softsign",
+    "swiglu",
     "tanh",
     "threshold",
 ]

@@ -122,7 +122,7 @@ class _Along(torch.autograd.Function):
         carried = torch.empty_like(x)
         if gradient.stride() != carried.stride():
             gradient = torch.empty_like(x).copy_(gradient)
-        for a, g, b in _chunks(x, gradient, carried):
+        for a, g, b in chunks(x, gradient, carried):
             if accumulator(x.dtype) != x.dtype:
                 b.copy_(slope(a.to(accumulator(x.dtype)), *ctx.settings).mul_(g))
             else:
@@ -132,7 +132,7 @@ class _Along(torch.autograd.Function):
 
 def _forward(curve: Curve, x: Tensor, settings: tuple[float, ...]) -> Tensor:
     y = torch.empty_like(x)
-    for a, b in _chunks(x, y):
+    for a, b in chunks(x, y):
         if curve.into is None or accumulator(x.dtype) != x.dtype:
             b.copy_(in_wide(curve.formula, a, *settings))
         else:
@@ -140,8 +140,16 @@ def _forward(curve: Curve, x: Tensor, settings: tuple[float, ...]) -> Tensor:
     return y
 
 
-def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Cut tensors into runs of memory, if they are laid out alike and without gaps; one that is fresh lies so."""
+def chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors into runs of memory, if they are laid out alike and without gaps.
+
+    Args:
+        *tensors: of one shape, the last of them fresh: it lies without gaps.
+
+    Example:
+        >>> [len(x) for (x,) in chunks(torch.zeros(CHUNK + 1))]
+        [131072, 1]
+    """
     first, fresh = tensors[0], tensors[-1]
     if first.numel() <= CHUNK or any(t.stride() != fresh.stride() for t in tensors) or first.device.type != "cpu":
         yield tensors

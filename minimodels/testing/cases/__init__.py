@@ -13,7 +13,8 @@ from minimodels.testing.cases.activation import (
     threshold_cases,
 )
 from minimodels.testing.cases.affine import linear_cases
-from minimodels.testing.cases.case import Case, tensors
+from minimodels.testing.cases.attention import attention_cases
+from minimodels.testing.cases.case import Case, Part, tensors
 from minimodels.testing.cases.conv import conv_cases, conv_transpose_cases
 from minimodels.testing.cases.ctc import ctc_cases
 from minimodels.testing.cases.dropout import channel_dropout_cases, dropout_cases
@@ -37,10 +38,20 @@ from minimodels.testing.cases.padding import pad_cases
 from minimodels.testing.cases.pooling import adaptive_pool_cases, average_pool_cases, pool_cases
 from minimodels.testing.cases.recurrent import recurrent_cases, recurrent_cell_cases
 from minimodels.testing.cases.shape import flatten_cases, unflatten_cases
+from minimodels.testing.cases.transformer import (
+    decoder_cases,
+    decoder_layer_cases,
+    encoder_cases,
+    encoder_layer_cases,
+    multihead_attention_cases,
+    transformer_cases,
+)
 
 __all__ = [
     "Case",
+    "Part",
     "adaptive_pool_cases",
+    "attention_cases",
     "average_pool_cases",
     "batch_norm_cases",
     "binary_cases",
@@ -49,11 +60,15 @@ __all__ = [
     "conv_transpose_cases",
     "cross_entropy_cases",
     "ctc_cases",
+    "decoder_cases",
+    "decoder_layer_cases",
     "difference_cases",
     "divergence_cases",
     "dropout_cases",
     "elementwise_cases",
     "embedding_cases",
+    "encoder_cases",
+    "encoder_layer_cases",
     "flatten_cases",
     "glu_cases",
     "group_norm_cases",
@@ -61,6 +76,7 @@ __all__ = [
     "layer_norm_cases",
     "linear_cases",
     "linear_cross_entropy_cases",
+    "multihead_attention_cases",
     "nll_cases",
     "pad_cases",
     "pool_cases",
@@ -72,5 +88,6 @@ __all__ = [
     "softmax_cases",
     "tensors",
     "threshold_cases",
+    "transformer_cases",
     "unflatten_cases",
 ]

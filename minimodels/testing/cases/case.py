@@ -4,6 +4,7 @@ Sizes are small (a mistake in an index shows at 3 as it does at 300) and never f
 whatever depends on them afterwards. Numbers come from a drawn seed, so that a failing case prints in one line.
 """
 
+import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,39 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from torch import Tensor
 from torch.utils import _pytree as pytree
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer that another one is built of, as the constructor of TransformerEncoder is given an encoder layer.
+
+    It comes out of the same library as the whole, so that one case builds ours and the reference.
+
+    Args:
+        name: what the library calls it.
+        args: positional arguments of its constructor.
+        kwargs: its keyword arguments.
+
+    Example:
+        >>> Part("Linear", (3, 4)).build(torch.nn)
+        Linear(in_features=3, out_features=4, bias=True)
+    """
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        arguments = [repr(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.kwargs.items()]
+        return f"{self.name}({', '.join(arguments)})"
+
+    def build(self, library: Any) -> torch.nn.Module:
+        """Build it.
+
+        Args:
+            library: a module of layers, such as torch.nn.
+        """
+        return _built(getattr(library, self.name), library, self.args, self.kwargs)
 
 
 @dataclass(frozen=True)
@@ -39,6 +73,16 @@ class Case:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))  # what hypothesis shows of a failing case: one line, not all its numbers
 
+    def build(self, layer: type[torch.nn.Module], **more: Any) -> torch.nn.Module:
+        """Build a layer, and before it the parts that it is given, out of the same library.
+
+        Args:
+            layer: its class, ours or the reference's.
+            more: further keyword arguments.
+        """
+        library = importlib.import_module(layer.__module__.partition(".nn.")[0] + ".nn")
+        return _built(layer, library, self.args, {**self.kwargs, **more})
+
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Case":
         """Cast all real numbers, inputs and arguments alike.
 
@@ -53,6 +97,17 @@ class Case:
             return value.to(device, dtype if value.is_floating_point() else value.dtype)
 
         return Case(pytree.tree_map(cast, self.inputs), self.args, {name: cast(v) for name, v in self.kwargs.items()})
+
+
+def _built(
+    layer: type[torch.nn.Module], library: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> torch.nn.Module:
+    """Build a layer; the parts among its arguments first, in the order in which they stand."""
+
+    def part(value: Any) -> Any:
+        return value.build(library) if isinstance(value, Part) else value
+
+    return layer(*map(part, args), **{name: part(value) for name, value in kwargs.items()})
 
 
 def _shown(value: Any) -> str:

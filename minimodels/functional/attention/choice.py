@@ -1,0 +1,146 @@
+"""Which form of attention serves whom.
+
+The rules look at shapes, types and modes, never at the numbers themselves and never at a clock, so that two runs give
+the same bits.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.attention import batched, definition, tiles
+from minimodels.functional.attention.masks import Band, combine_masks
+from minimodels.functional.transforms import steps_aside
+from minimodels.tap import listened
+
+KEPT = 1 << 20
+"""Weights up to which `batched` keeps them all, 4 MiB of float32; a quarter of it where nothing is differentiated.
+
+Time of torch.nn.functional's over ours, batched and tiles, forward and with backward, on one thread of an Intel Xeon
+(samples x heads x length x width, weights):
+
+                                      causal                      everything
+    12x4x64x32, 196,608        0.78 0.95    0.67 0.51      0.88 0.97    0.76 0.60
+    1x12x128x64, 196,608       0.75 1.02    0.64 0.62      0.89 1.06    0.79 0.62
+    1x12x256x64, 786,432       0.66 0.91    0.84 0.83      0.76 0.96    0.72 0.69
+    1x12x512x64, 3,145,728     0.62 0.81    0.99 0.99      0.59 0.82    0.74 0.78
+    4x12x256x64, 3,145,728     0.67 0.72    0.88 0.89      0.68 0.98    0.75 0.78
+"""
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    band: Band | None,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+) -> Tensor:
+    """Compute attention by the form that is the fastest for these shapes.
+
+    Args:
+        query: Q; several of its heads may share a head of keys and values.
+        key: K.
+        value: V.
+        mask: booleans, or numbers that are added; None lets everyone look.
+        band: what a query may see by its place; None for everything.
+        scale: instead of 1/√d.
+        dropout_p: probability with which a weight is zeroed.
+
+    Shape:
+        - query: [..., H, L, d]; key: [..., G, S, d]; value: [..., G, S, e]; mask: broadcastable to [..., H, L, S]
+        - Output: [..., H, L, e]
+
+    See: the files beside this one; tests/functional/attention/test_algorithms.py.
+
+    Example:
+        >>> attend(torch.ones(2, 1), torch.ones(2, 1), torch.tensor([[1.0], [3.0]]), None, Band())
+        tensor([[1.],
+                [2.]])
+    """
+    queries, keys = query.shape[-2], key.shape[-2]
+    scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
+    form = choose(query, key, value, mask, dropout_p)
+    if form == "definition":
+        heads = max(map(_heads, (query, key, value)))
+        key, value = (_for_every_head(t, heads) for t in (key, value))
+        mask = mask if band is None else combine_masks(band.mask(queries, keys, query.device), mask)
+        return definition.attention_and_weights(query, key, value, mask, scale, dropout_p)[0]
+    leading, q, k, v = _in_four_dimensions(query, key, value)
+    mask = None if mask is None else _mask_in_four_dimensions(mask, leading)
+    band = None if band is None or band.hides_nothing(queries, keys) else band
+    if form == "batched":
+        y = batched.attention(q, k, v, mask, band, scale, dropout_p)
+    else:
+        y = tiles.attention(q, k, v, mask, band, scale)
+    return y if len(leading) == 2 else y.view(*leading, *y.shape[-2:])
+
+
+def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float = 0.0) -> str:
+    """Name the form for some operands.
+
+    Args:
+        query: Q.
+        key: K.
+        value: V.
+        mask: booleans, or numbers that are added.
+        dropout_p: probability with which a weight is zeroed.
+
+    Returns:
+        "definition", "batched" or "tiles".
+
+    Example:
+        >>> [choose(x, x, x, None) for x in (torch.ones(1, 12, 64, 64), torch.ones(1, 12, 2048, 64))]
+        ['batched', 'tiles']
+    """
+    operands = (query, key, value) if mask is None else (query, key, value, mask)
+    if (
+        torch.compiler.is_compiling()
+        or listened()
+        or steps_aside(*operands)
+        or (mask is not None and mask.requires_grad)
+        or 0 in (query.numel(), key.numel(), value.numel())
+    ):
+        return "definition"
+    kept = KEPT if torch.is_grad_enabled() and any(t.requires_grad for t in operands) else KEPT // 4
+    return "batched" if dropout_p > 0 or math.prod(query.shape[:-1]) * key.shape[-2] <= kept else "tiles"
+
+
+def _heads(t: Tensor) -> int:
+    return t.shape[-3] if t.ndim > 2 else 1
+
+
+def _for_every_head(t: Tensor, heads: int) -> Tensor:
+    """Repeat heads that are shared; a single one stretches by itself."""
+    return t if _heads(t) in (1, heads) else t.repeat_interleave(heads // _heads(t), -3)
+
+
+def _in_four_dimensions(query: Tensor, key: Tensor, value: Tensor) -> tuple[tuple[int, ...], Tensor, Tensor, Tensor]:
+    """Give the output's leading sizes, and Q [N, H, L, d], K [N, G, S, d] and V [N, G, S, e]: views where it can be."""
+    operands = query, key, value
+    plain = all(t.ndim == 4 and t.shape[0] == query.shape[0] for t in operands)
+    if plain and key.shape[1] == value.shape[1] and query.shape[1] % key.shape[1] == 0:
+        return query.shape[:2], query, key, value
+    batch = torch.broadcast_shapes(*(t.shape[:-3] for t in operands))
+    heads, shared = max(map(_heads, operands)), [_heads(key), _heads(value)]
+    if shared[0] != shared[1]:
+        shared = [heads, heads]
+        key, value = (_for_every_head(t, heads) for t in (key, value))
+    leading = (*batch, heads) if max(t.ndim for t in operands) > 2 else ()
+    pairs = zip((query, key, value), (heads, *shared), strict=True)
+    q, k, v = (_batched(t.expand(*batch, count, *t.shape[-2:])) for t, count in pairs)
+    return leading, q, k, v
+
+
+def _mask_in_four_dimensions(mask: Tensor, leading: tuple[int, ...]) -> Tensor:
+    """View a mask as [N or 1, H or 1, L or 1, S or 1]."""
+    if mask.ndim > 3 and len(leading) > 2:
+        mask = mask.expand(*leading[:-1], *mask.shape[-3:])
+    return _batched(mask)
+
+
+def _batched(t: Tensor) -> Tensor:
+    """Make the leading dimensions one, or two out of none: samples and heads."""
+    return t.flatten(0, -4) if t.ndim > 3 else t.view(1, *t.shape) if t.ndim == 3 else t[None, None]

@@ -1,0 +1,225 @@
+"""The forms of attention: each against the definition, their memory, and what they step aside for."""
+
+import functools
+import warnings
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from minimodels import functional as F
+from minimodels.functional import matmul
+from minimodels.functional.attention import Band, batched, choice, cutting, definition, tiles
+from minimodels.testing import assert_equivalent, tensors
+
+T = torch.nn.functional
+BATCHED = functools.partial(batched.attention, dropout_p=0.0)
+FORMS = pytest.mark.parametrize("attention", [tiles.attention, BATCHED], ids=["tiles", "batched"])
+BANDS = st.none() | st.builds(Band, st.integers(-2, 5), st.none() | st.integers(1, 6))
+
+
+def noise(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def by_definition(query, key, value, mask, band, scale):
+    share = query.shape[1] // key.shape[1]
+    key, value = (t.repeat_interleave(share, 1) for t in (key, value))
+    if band is not None:
+        mask = F.combine_masks(band.mask(query.shape[2], key.shape[2]), mask)
+    return definition.attention(query, key, value, mask, scale)
+
+
+@st.composite
+def operands(draw):
+    """Q [N, H, L, d], K [N, G, S, d], V [N, G, S, e], and a mask that stretches along some dimensions."""
+    n, g, share, queries, keys, d, e = (draw(st.integers(1, m)) for m in (3, 3, 3, 7, 7, 4, 4))
+    q, k, v = draw(tensors((n, g * share, queries, d))), draw(tensors((n, g, keys, d))), draw(tensors((n, g, keys, e)))
+    shape = [draw(st.sampled_from([1, size])) for size in (n, g * share, queries, keys)]
+    seen = draw(tensors(tuple(shape), layouts=False)) > -0.7
+    numbers = draw(tensors(tuple(shape), layouts=False)).masked_fill(~seen, -torch.inf)
+    return q, k, v, draw(st.sampled_from([None, seen, numbers]))
+
+
+@FORMS
+@given(case=operands(), band=BANDS, sizes=st.tuples(st.integers(1, 8), st.sampled_from([1, 20, 60, 1 << 18])),
+       order=st.sampled_from([1, 2]))  # fmt: skip
+def test_is_the_definition(attention, case, band, sizes, order):
+    *inputs, mask = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "ROWS", sizes[0])
+        patch.setattr(cutting, "TILE", sizes[1])
+        assert_equivalent(
+            lambda *o: attention(*o, mask, band, 0.5).contiguous(),
+            lambda *o: by_definition(*o, mask, band, 0.5).contiguous(),
+            *inputs,
+            order=order,
+            rtol=1e-8,
+            atol=1e-8,
+        )
+
+
+@FORMS
+@pytest.mark.parametrize("band", [None, Band(), Band(2, 3)])
+def test_gradcheck_and_gradgradcheck(attention, band):
+    q, k, v = (noise(1, h, n, w, seed=h).requires_grad_() for h, n, w in ((4, 3, 2), (2, 5, 2), (2, 5, 3)))
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda *o: attention(*o, None, band, 0.7), (q, k, v))
+
+
+@pytest.mark.parametrize("band", [None, Band(), Band(0, 100)])
+@pytest.mark.parametrize("sizes", [(300, 300, 64), (1, 700, 8), (257, 40, 16)])
+def test_large_sizes_in_float32(band, sizes):
+    queries, keys, width = sizes
+    shapes = (2, 6, queries, width), (2, 3, keys, width), (2, 3, keys, width)
+    q, k, v = (noise(*shape, seed=i, dtype=torch.float32) for i, shape in enumerate(shapes))
+    for attention in (tiles.attention, BATCHED):
+        assert_equivalent(
+            lambda *o, f=attention: f(*o, None, band, 0.2).contiguous(),
+            lambda *o: by_definition(*o, None, band, 0.2).contiguous(),
+            q, k, v, order=1, rtol=1e-4, atol=1e-5,
+        )  # fmt: skip
+
+
+def test_the_other_library_for_products(monkeypatch):
+    """Where oneDNN's product is the faster one; it is there on this machine too, or the test has nothing to see."""
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this PyTorch carries no oneDNN")
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "LARGE", 1)
+    monkeypatch.setattr(cutting, "ROWS", 16)
+    q, k, v = (noise(1, 2, 40, 8, seed=i, dtype=torch.float32) for i in range(3))
+    for band in (None, Band()):
+        assert_equivalent(
+            lambda *o, b=band: tiles.attention(*o, None, b, 0.2),
+            lambda *o, b=band: by_definition(*o, None, b, 0.2),
+            q, k, v, order=1, rtol=1e-4, atol=1e-5,
+        )  # fmt: skip
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remember how many numbers the largest tensor has that any operation gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        stored = [t.untyped_storage().nbytes() // t.element_size() for t in tree_leaves(result) if torch.is_tensor(t)]
+        self.numbers = max([self.numbers, *stored])
+        return result
+
+
+def largest_tensor(length):
+    q, k, v = (noise(1, 2, length, 8, seed=i, dtype=torch.float32).requires_grad_() for i in range(3))
+    with LargestTensor() as seen:
+        F.scaled_dot_product_attention(q, k, v, is_causal=True).sum().backward()
+    return seen.numbers
+
+
+def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
+    monkeypatch.setattr(cutting, "TILE", 1 << 14)
+    monkeypatch.setattr(cutting, "ROWS", 16)
+    monkeypatch.setattr(choice, "KEPT", 1 << 14)
+    lengths = 512, 2048
+    short, long = map(largest_tensor, lengths)
+    assert long <= 4 * short * 1.1
+    assert long < lengths[1] ** 2 / 50
+
+
+def test_a_window_costs_its_width_and_not_the_length(monkeypatch):
+    products = []
+    plain = tiles.batched_product
+
+    def counted(a, b, out=None):
+        products.append(a.shape[0] * a.shape[1] * a.shape[2] * b.shape[1])
+        return plain(a, b, out)
+
+    monkeypatch.setattr(tiles, "batched_product", counted)
+    q, k, v = (noise(1, 1, 2048, 4, seed=i) for i in range(3))
+    counts = []
+    for band in (None, Band(), Band(0, 64)):
+        products.clear()
+        tiles.attention(q, k, v, None, band, 0.5)
+        counts.append(sum(products))
+    assert counts[1] < 0.6 * counts[0]
+    assert counts[2] < 0.1 * counts[0]
+
+
+def test_who_serves_whom():
+    def shape(*sizes, **kwargs):
+        return torch.empty(*sizes, device="meta", **kwargs)
+
+    def chosen(x, mask=None, dropout_p=0.0):
+        return choice.choose(x, x, x, mask, dropout_p)
+
+    assert chosen(shape(12, 4, 64, 32)) == "batched"
+    assert chosen(shape(1, 12, 2048, 64)) == "tiles"
+    assert chosen(shape(1, 12, 2048, 64), dropout_p=0.1) == "batched"
+    assert chosen(shape(0, 12, 2048, 64)) == "definition"
+    assert chosen(shape(1, 12, 2048, 64), shape(2048, 2048, requires_grad=True)) == "definition"
+
+
+def test_a_mask_is_differentiated():
+    q, k, v, mask = noise(2, 3, 4, 2), noise(2, 3, 5, 2, seed=1), noise(2, 3, 5, 2, seed=2), noise(3, 4, 5, seed=3)
+    assert_equivalent(F.scaled_dot_product_attention, T.scaled_dot_product_attention, q, k, v, mask, order=2)
+
+
+CALLS = {
+    "plain": F.scaled_dot_product_attention,
+    "causal": functools.partial(F.scaled_dot_product_attention, is_causal=True),
+    "window": functools.partial(F.causal_attention, window=2),
+}
+
+
+def reference(name):
+    """PyTorch's, by its plain formula: its kernels know no forward mode."""
+
+    def f(q, k, v):
+        window = 2 if name == "window" else None
+        mask = None if name == "plain" else F.causal_mask(q.shape[-2], k.shape[-2], window)
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            return T.scaled_dot_product_attention(q, k, v, mask)
+
+    return f
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_transforms(name):
+    q, k, v = (noise(2, 3, 4, 2, seed=i) for i in range(3))
+    f, g = CALLS[name], reference(name)
+    torch.testing.assert_close(torch.func.vmap(f)(q, k, v), g(q, k, v))
+    for transform in (torch.func.grad, torch.func.hessian):
+        mine, theirs = (transform(lambda x, h=h: h(x, k, v).sin().sum())(q) for h in (f, g))
+        torch.testing.assert_close(mine, theirs)
+    mine, theirs = (torch.func.jvp(lambda x, h=h: h(x, k, v), (q,), (k,)) for h in (f, g))
+    torch.testing.assert_close(mine, theirs)
+    mine, theirs = (torch.autograd.functional.jacobian(lambda x, h=h: h(x, k, v), q, vectorize=True) for h in (f, g))
+    torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_forward_mode(name):
+    q, k, v = (noise(2, 3, 4, 2, seed=i) for i in range(3))
+    found = []
+    for f in (CALLS[name], reference(name)):
+        with torch.autograd.forward_ad.dual_level():
+            y = f(torch.autograd.forward_ad.make_dual(q, k), k, v)
+            found.append(torch.autograd.forward_ad.unpack_dual(y).tangent)
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize(("name", "dynamic"), [("plain", False), ("causal", False), ("window", True)])
+def test_compilers_see_one_graph(name, dynamic):
+    inputs = [noise(2, 3, 4, 2, seed=i).requires_grad_() for i in range(3)]
+    torch.compiler.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own deprecations
+        y = torch.compile(CALLS[name], fullgraph=True, backend="aot_eager", dynamic=dynamic)(*inputs)
+        found = [y, *torch.autograd.grad(y.sin().sum(), inputs)]
+    y = CALLS[name](*inputs)
+    torch.testing.assert_close(found, [y, *torch.autograd.grad(y.sin().sum(), inputs)])
