@@ -46,7 +46,7 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
     for name, error in _errors(contest, mode, operands, setting.dtype).items():
         if not error <= TOLERANCE[setting.dtype]:
             raise MismatchError(f"{contest.name}, {mode}: {name} is {error:.1e} off the definition; nothing was timed.")
-    times = _times({name: _work(f, mode, operands) for name, f in contest.entrants.items()}, setting, repeats)
+    times = in_turns({name: _work(f, mode, operands) for name, f in contest.entrants.items()}, setting, repeats)
     ours = {name: statistics.median(seconds) for name, seconds in times.items() if name != "torch"}
     return {
         "operation": contest.operation,
@@ -58,12 +58,12 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
         "rounds": len(times["torch"]),
         "times": {name: spread(seconds) for name, seconds in times.items()},
         "fastest": min(ours, key=lambda name: ours[name]),
-        "chosen": contest.chosen(*operands),
+        "chosen": contest.chosen(*(operand.clone().requires_grad_(mode == MODES[1]) for operand in operands)),
         "errors": errors,
     }
 
 
-def _times(works: dict[str, Callable[[], Any]], setting: Setting, repeats: int) -> dict[str, list[float]]:
+def in_turns(works: dict[str, Callable[[], Any]], setting: Setting, repeats: int) -> dict[str, list[float]]:
     """Time everyone once a round, each round from another one on."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():

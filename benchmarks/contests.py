@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import Setting
+from minimodels.functional import attention as forms
 from minimodels.functional.conv import choice
 from minimodels.shapes import Windows
 
@@ -80,6 +81,40 @@ def convolution(
     )
 
 
+def attention(sweep: str, length: int, *, causal: bool) -> Contest:
+    """A text that attends to itself, with GPT-2's 12 heads of 64."""
+    band = forms.Band() if causal else None
+
+    def make(setting: Setting) -> tuple[Tensor, ...]:
+        shape = (1, 2, 5, 4) if setting.tiny else (1, 12, length, 64)
+        return setting.noise(*shape), setting.noise(*shape), setting.noise(*shape)
+
+    def definition(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        mask = None if band is None else band.mask(q.shape[2], k.shape[2], q.device)
+        return forms.definition.attention(q, k, v, mask)
+
+    def ours(q: Tensor, k: Tensor, v: Tensor, *, form: Entrant) -> Tensor:
+        return form(q, k, v, None, band, q.shape[-1] ** -0.5)
+
+    entrants: dict[str, Entrant] = {
+        "definition": definition,
+        "batched": partial(ours, form=forms.batched.attention),
+        "tiles": partial(ours, form=forms.tiles.attention),
+        "torch": partial(torch.nn.functional.scaled_dot_product_attention, is_causal=causal),
+    }
+    return Contest(
+        operation="attention",
+        sweep=sweep,
+        axis="length",
+        place=length,
+        name=f"1x12x{length}x64" + ", causal" * causal,
+        make=make,
+        entrants=entrants,
+        exact=definition,
+        chosen=lambda q, k, v: forms.choice.choose(q, k, v, None),
+    )
+
+
 CONTESTS = [
     *(convolution("conv, 3x3, 64 channels", "image size", s, 8, 64, s, 3) for s in (7, 14, 28, 56)),
     *(convolution("conv, 3x3, images of 14x14", "channels", c, 16, c, 14, 3) for c in (8, 32, 128, 256)),
@@ -88,4 +123,6 @@ CONTESTS = [
         convolution("conv, 3x3, depthwise, 64 channels", "image size", s, 8, 64, s, 3, depthwise=True)
         for s in (7, 14, 28, 56)
     ),
+    *(attention("attention, causal, 12 heads of 64", n, causal=True) for n in (64, 256, 512, 1024)),
+    *(attention("attention, everything, 12 heads of 64", n, causal=False) for n in (64, 256, 512, 1024)),
 ]
