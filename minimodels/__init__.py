@@ -4,14 +4,18 @@ nn           layers, drop-in for torch.nn
 functional   their arithmetic, drop-in for torch.nn.functional
 optim        optimisers and schedules, drop-in for torch.optim
 data         the embedded digits, MNIST, one's own pictures, mini-batches
-models       ConvNet
+text         tokenizers
+models       ConvNet, GPT2LMHeadModel and others
 training     Trainer: fit, evaluate, predict
 inspection   look inside a running model; pictures of a run
-checkpoint   weights in safetensors files
+checkpoint   weights in safetensors files, folders of published models
+generation   writing with a language model
+hub          where published models are found
 recipes      the jobs of the command line
 testing      the oracle: strategies, laws, assert_equivalent (needs the `dev` extra)
 
-The rooms are imported when they are first asked for.
+The rooms are imported when they are first asked for, and so are the names that stand here themselves:
+`from minimodels import GPT2LMHeadModel, GPT2Tokenizer`.
 
 Example:
     >>> import minimodels
@@ -21,21 +25,51 @@ Example:
 
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("checkpoint", "data", "functional", "inspection", "models", "nn", "optim", "recipes", "testing", "training")
+_ROOMS = (
+    "checkpoint",
+    "data",
+    "functional",
+    "generation",
+    "hub",
+    "inspection",
+    "models",
+    "nn",
+    "optim",
+    "recipes",
+    "testing",
+    "text",
+    "training",
+)
+
+_NAMES = {
+    "GPT2Config": "models",
+    "GPT2LMHeadModel": "models",
+    "GPT2Model": "models",
+    "GPT2Tokenizer": "text",
+    "LlamaConfig": "models",
+    "LlamaForCausalLM": "models",
+    "LlamaModel": "models",
+    "MistralConfig": "models",
+    "MistralForCausalLM": "models",
+}
+"""Names that are worth having at the top, as `from minimodels import GPT2LMHeadModel`, and the rooms they are from."""
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a room when it is first asked for, so that `import minimodels` alone costs nothing."""
+def __getattr__(name: str) -> Any:
+    """Import a room, or a name from one, when it is first asked for: `import minimodels` alone costs nothing."""
     if name in _ROOMS:
         return import_module(f"minimodels.{name}")
-    raise AttributeError(f"module 'minimodels' has no attribute {name!r}; its rooms are {', '.join(_ROOMS)}")
+    if name in _NAMES:
+        return getattr(import_module(f"minimodels.{_NAMES[name]}"), name)
+    known = ", ".join((*_ROOMS, *_NAMES))
+    raise AttributeError(f"module 'minimodels' has no attribute {name!r}; it has {known}")
 
 
 def __dir__() -> list[str]:
-    """List the rooms too; the oracle only where hypothesis, which it needs, is installed."""
+    """List rooms and names too; the oracle only where hypothesis, which it needs, is installed."""
     closed = () if find_spec("hypothesis") else ("testing",)
-    return sorted({*globals(), *_ROOMS}.difference(closed))
+    return sorted({*globals(), *_ROOMS, *_NAMES}.difference(closed))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from minimodels import __version__, checkpoint
-from minimodels.checkpoint import save_model
+from minimodels import __version__
+from minimodels.checkpoint import save_model, weights
 from minimodels.cli import main
 from minimodels.data import ImageSet, load_digits
 from minimodels.models import ConvNet
@@ -216,7 +216,7 @@ def test_a_full_disk(
 
     match victim:
         case "save_file":
-            monkeypatch.setattr(checkpoint, "save_file", full)
+            monkeypatch.setattr(weights, "save_file", full)
         case "csv":
             monkeypatch.setattr("csv.DictWriter.writerows", full)
         case _:

@@ -14,14 +14,28 @@ causal, outputs  what language models share: positions, masks, the loss; what th
 from minimodels.models.bigram import BigramLogistic
 from minimodels.models.char_lstm import CharLSTM
 from minimodels.models.convnet import ConvNet
+from minimodels.models.gpt2 import GPT2LMHeadModel, GPT2Model
+from minimodels.models.gpt2_config import GPT2Config
+from minimodels.models.llama import LlamaForCausalLM, LlamaModel, MistralForCausalLM
+from minimodels.models.llama_config import LlamaConfig, MistralConfig
 from minimodels.models.lstm_classifier import LSTMClassifier, TextClassifier
 from minimodels.models.resnet import ResNet
+from minimodels.models.transformer import Seq2SeqTransformer
 
 __all__ = [
     "BigramLogistic",
     "CharLSTM",
     "ConvNet",
+    "GPT2Config",
+    "GPT2LMHeadModel",
+    "GPT2Model",
     "LSTMClassifier",
+    "LlamaConfig",
+    "LlamaForCausalLM",
+    "LlamaModel",
+    "MistralConfig",
+    "MistralForCausalLM",
     "ResNet",
+    "Seq2SeqTransformer",
     "TextClassifier",
 ]

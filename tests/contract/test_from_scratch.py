@@ -24,9 +24,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import minimodels
-from minimodels import functional
+from minimodels import functional, nn, optim
 from minimodels.functional import attention
-from minimodels.models import ConvNet
+from minimodels.models import (
+    ConvNet,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Seq2SeqTransformer,
+)
 from minimodels.tap import listening
 from tests.registry import LAYERS, each, few
 
@@ -86,7 +93,15 @@ KERNELS = (  # what the reference's layers run on; any of these means that someb
 )
 
 
+CHOOSING = {"__bool__", "__int__", "aminmax", "device", "multinomial", "rand", "searchsorted"}
 """What generation does besides: it draws tokens, and looks at values to decide, which no layer may."""
+
+WRITING = [
+    {"repetition_penalty": 1.2, "min_new_tokens": 2},
+    {"do_sample": True, "temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "seed": 0},
+    {"num_beams": 2},
+    {"num_beams": 2, "do_sample": True},
+]
 
 
 class OnlyAlgebra(TorchFunctionMode):
@@ -203,6 +218,79 @@ def test_the_model_stands_on_tensor_algebra(device):
     run(ConvNet().to(device), (images,))
     with OnlyAlgebra(), NoKernels():
         ConvNet().to(device).predict_proba(images)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.SinusoidalPositionalEmbedding(8),
+        nn.LearnedPositionalEmbedding(9, 8),
+        nn.RotaryEmbedding(8),
+        nn.RotaryEmbedding(4, scaling={"rope_type": "linear", "factor": 2.0}, interleaved=True),
+        nn.GroupedQueryAttention(8, 4, 2, rotary=nn.RotaryEmbedding(2), sliding_window=3),
+        nn.SwiGLU(8, 12),
+    ],
+    ids=str,
+)
+def test_layers_that_torch_has_not_stand_on_tensor_algebra(layer, device):
+    run(layer.to(device), (torch.randn(2, 5, 8, device=device),))
+
+
+def test_the_translator_stands_on_tensor_algebra(device):
+    model = Seq2SeqTransformer(9, 8, 2, 1, 1, 12).to(device)
+    source, target = torch.randint(9, (2, 5), device=device), torch.randint(9, (2, 4), device=device)
+    run(model, (source, target))
+    with OnlyAlgebra(CHOOSING), NoKernels():
+        model.eval().generate(source, 1, 2, 3)
+
+
+SMALL = {
+    GPT2LMHeadModel: GPT2Config(
+        vocab_size=20, n_positions=9, n_embd=8, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0
+    ),
+    LlamaForCausalLM: LlamaConfig(
+        vocab_size=20,
+        max_position_embeddings=9,
+        hidden_size=8,
+        intermediate_size=12,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_language_models_stand_on_tensor_algebra(device, kind, dtype):
+    ids, mask = torch.randint(20, (2, 7), device=device), torch.tensor([[0, 0, 1, 1, 1, 1, 1], [1] * 7], device=device)
+    with OnlyAlgebra(), NoKernels():
+        model = kind(SMALL[kind]).to(device, dtype)
+        for keep in (0, 1):
+            model(ids, attention_mask=mask, labels=ids, logits_to_keep=keep).loss.backward()
+        with torch.no_grad():
+            cache = model.eval().new_cache(2, 9)
+            for piece in (ids, ids[:, :1], ids[:, :1]):
+                model(piece, past_key_values=cache)
+
+
+@pytest.mark.parametrize("arguments", WRITING, ids=str)
+def test_writing_stands_on_tensor_algebra(arguments, device):
+    config = GPT2Config(vocab_size=20, n_positions=9, n_embd=8, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0)
+    model = GPT2LMHeadModel(config).to(device)
+    with OnlyAlgebra(CHOOSING), NoKernels():
+        model.generate([[1, 2], [3]], max_new_tokens=4, **arguments)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_the_optimisers_run_no_fused_kernel(name, device):
+    weight = torch.nn.Parameter(torch.ones(3, device=device))
+    weight.grad = torch.ones_like(weight)
+    with NoKernels():
+        getattr(optim, name)([weight], lr=0.1, fused=True).step()
+    with pytest.raises(AssertionError, match="_fused_"), NoKernels():
+        getattr(torch.optim, name)([weight], lr=0.1, fused=True).step()
 
 
 @pytest.mark.parametrize("row", [r for r in LAYERS if not (r.view or r.algebra)], ids=str)

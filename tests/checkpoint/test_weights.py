@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from minimodels import checkpoint, nn
-from minimodels.checkpoint import load_model, load_tensors, save_model
+from minimodels import nn
+from minimodels.checkpoint import load_model, load_tensors, save_model, weights
 from minimodels.errors import InputError
 
 
@@ -97,7 +97,7 @@ def test_a_long_list_of_mismatches_is_cut(saved: Path) -> None:
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    monkeypatch.setattr(weights, "FORMAT", 2)
     save_model(saved, nn.Linear(3, 2))
     monkeypatch.undo()
     with pytest.raises(InputError, match="newer format; upgrade minimodels"):
@@ -106,7 +106,7 @@ def test_a_newer_format_asks_for_an_upgrade(saved: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("header", ["[]", "{}", "1", '{"format": "x", "crc32": 1}', "[" * 100_000, '{"format": null}'])
 def test_a_strange_header_is_refused(tmp_path: Path, header: str) -> None:
-    save_file({"weight": torch.zeros(2, 3)}, tmp_path / "m", {checkpoint.HEADER: header})
+    save_file({"weight": torch.zeros(2, 3)}, tmp_path / "m", {weights.HEADER: header})
     with pytest.raises(InputError, match="header is damaged"):
         load_tensors(tmp_path / "m")
 
@@ -270,7 +270,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(saved: Path, monkeypatch: 
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(weights, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save_model(saved, nn.Linear(3, 2))
     assert saved.read_bytes() == before

@@ -47,7 +47,7 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping
 
     Cost: no copy of tensors that are contiguous, on the CPU, and share no memory with others.
 
-    See: tests/test_checkpoint.py
+    See: tests/checkpoint/test_weights.py
 
     Example:
         >>> import tempfile
@@ -59,8 +59,8 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping
         >>> load_model(path, model)["epochs"], model["weight"].data
         (5, tensor([0., 1., 2.]))
     """
-    path, model = Path(path), _plain(model)
-    tensors = _distinct(model)
+    path, model = Path(path), plain(model)
+    tensors = distinct(model)
     about = json.loads(json.dumps(dict(metadata or {})))  # as it will be read, so that the checksum is over that
     for name in OURS:
         if name in about:
@@ -68,12 +68,25 @@ def save_model(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping
     about |= {"format": FORMAT, "minimodels": __version__, "model": type(model).__name__}
     about["crc32"] = _checksum(tensors, about)
     with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, {HEADER: json.dumps(about, sort_keys=True)})
-        except SafetensorError as error:
-            raise InputError(
-                f"{path}: cannot be written ({error}); free disk space or choose another folder."
-            ) from None
+        write_tensors(path, temporary, tensors, {HEADER: json.dumps(about, sort_keys=True)})
+
+
+def write_tensors(path: Path, temporary: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors under a temporary name, and speak of the file that they are for if that fails.
+
+    Args:
+        path: the file.
+        temporary: where it is written until it is complete, see `minimodels.files.replacing`.
+        tensors: by name, each contiguous and in memory of its own.
+        metadata: for the header.
+
+    Raises:
+        InputError: the disk is full, or the like.
+    """
+    try:
+        save_file({**tensors}, temporary, metadata)
+    except SafetensorError as error:
+        raise InputError(f"{path}: cannot be written ({error}); free disk space or choose another folder.") from None
 
 
 def load_model(path: str | os.PathLike[str], model: nn.Module) -> dict[str, Any]:
@@ -103,22 +116,36 @@ def load_model(path: str | os.PathLike[str], model: nn.Module) -> dict[str, Any]
         minimodels.errors.InputError: ...weight [3] in the file but [4] in the model...
     """
     tensors, about = load_tensors(path)
-    model = _plain(model)
-    wanted = _state(model)
-    first_name: dict[int, str] = {}
-    for name, tensor in wanted.items():
-        twin = first_name.setdefault(id(tensor), name)
-        if name not in tensors and twin in tensors:
-            tensors[name] = tensors[twin]
-    problems = _mismatches({n: t.shape for n, t in tensors.items()}, {n: t.shape for n, t in wanted.items()})
-    if problems:
-        source = about.get("model", "a model")
-        raise InputError(
-            f"{path} holds {source}, which does not fit this {type(model).__name__}: {'; '.join(problems)}; "
-            f"build the model with the settings it was saved with."
-        )
-    model.load_state_dict(tensors)
+    source = about.get("model", "a model")
+    fill(model, tensors, f"{path} holds {source}", "build the model with the settings it was saved with")
     return about
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], source: str, remedy: str, assign: bool = False) -> None:
+    """Give a model the tensors of a file, once all of them are found to fit.
+
+    Of a tensor that the model has under several names (tied weights) one is enough.
+
+    Args:
+        model: what to fill.
+        tensors: by name.
+        source: where they come from, for the error: "FILE holds MODEL".
+        remedy: what to do where they do not fit.
+        assign: let the model take the tensors themselves, with their dtype; otherwise it takes their numbers. Weights
+            that were tied are then to be tied anew.
+
+    Raises:
+        InputError: tensors are missing, unknown, misshapen, or differ though they are tied; all of them are named.
+    """
+    model = plain(model)
+    wanted = _state(model)
+    tensors, apart = _with_twins(tensors, wanted)
+    problems = _mismatches({n: t.shape for n, t in tensors.items()}, {n: t.shape for n, t in wanted.items()})
+    if apart:
+        problems.append(f"different in the file but one in the model: {_listing(apart)}")
+    if problems:
+        raise InputError(f"{source}, which does not fit this {type(model).__name__}: {'; '.join(problems)}; {remedy}.")
+    model.load_state_dict(tensors, assign=assign)
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -173,8 +200,12 @@ def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> int:
     return total
 
 
-def _plain(model: nn.Module) -> nn.Module:
-    """The model itself, out of the wrapper that `torch.compile` puts round it."""
+def plain(model: nn.Module) -> nn.Module:
+    """Take a model out of the wrapper that `torch.compile` puts round it.
+
+    Args:
+        model: any model.
+    """
     inner = getattr(model, "_orig_mod", model)
     return inner if isinstance(inner, nn.Module) else model
 
@@ -191,8 +222,15 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _distinct(model: nn.Module) -> dict[str, Tensor]:
-    """What is written of a model: every tensor once, under its first name, contiguous and in memory of its own."""
+def distinct(model: nn.Module) -> dict[str, Tensor]:
+    """Give what is written of a model: every tensor once, under its first name, contiguous, in memory of its own.
+
+    Args:
+        model: whose parameters and buffers.
+
+    Raises:
+        InputError: the model has state that is no tensor.
+    """
     names: dict[int, str] = {}
     memory: set[int] = set()
     tensors = {}
@@ -203,6 +241,23 @@ def _distinct(model: nn.Module) -> dict[str, Tensor]:
             tensors[name] = tensor.clone() if place in memory else tensor
             memory.add(place)
     return tensors
+
+
+def _with_twins(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors under all names that the model has for them, and the pairs that are one in the model alone."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in wanted.items():
+        names.setdefault(id(tensor), []).append(name)
+    complete, apart = {**tensors}, []
+    for twins in names.values():
+        first, *others = [name for name in twins if name in tensors] or [""]
+        complete |= {name: tensors[first] for name in twins if first and name not in tensors}
+        apart += [f"{first} and {name}" for name in others if not _equal(tensors[first], tensors[name])]
+    return complete, apart
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
 
 
 def _mismatches(found: Mapping[str, torch.Size], wanted: Mapping[str, torch.Size]) -> list[str]:

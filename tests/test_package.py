@@ -1,0 +1,33 @@
+"""The map of the whole: rooms and names come when they are asked for, and nothing before."""
+
+import subprocess
+import sys
+
+import pytest
+
+import minimodels
+
+SCRIPT = """
+import sys, minimodels
+assert "torch" not in sys.modules
+assert {"models", "GPT2LMHeadModel", "__version__"} <= set(dir(minimodels))
+from minimodels import GPT2Config, GPT2LMHeadModel
+from minimodels.models import gpt2
+assert GPT2LMHeadModel is gpt2.GPT2LMHeadModel
+"""
+
+
+def test_the_package_alone_imports_no_torch() -> None:
+    subprocess.run([sys.executable, "-c", SCRIPT], check=True)
+
+
+@pytest.mark.parametrize("name", sorted(minimodels._NAMES))
+def test_every_name_at_the_top_is_its_room_s(name: str) -> None:
+    room = getattr(minimodels, minimodels._NAMES[name])
+    assert name in room.__all__
+    assert getattr(minimodels, name) is getattr(room, name)
+
+
+def test_what_there_is_not() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute 'GPT5'; it has checkpoint, data.*GPT2Config"):
+        minimodels.GPT5  # noqa: B018
