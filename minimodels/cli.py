@@ -1,4 +1,4 @@
-"""The command line: minimodels train | evaluate | predict."""
+"""The command line: minimodels train | evaluate | predict | generate."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ USAGE = """usage: minimodels COMMAND ...
   train RECIPE [flags]         train a model; everything goes into a run folder
   evaluate RUN [flags]         measure the model of a run folder on test data
   predict RUN INPUT ...        let it answer to your own pictures, or texts (--text "...")
+  generate MODEL [flags]       let a language model write: of a run folder, or a published one (gpt2)
   --version                    print the version
 
 Every command and recipe explains itself: minimodels train cnn --help"""
@@ -68,7 +69,7 @@ def run(argv: list[str]) -> int:
     Raises:
         InputError: there is no such command, or it was called wrongly.
     """
-    commands = {"train": train, "evaluate": evaluate, "predict": predict}
+    commands = {"train": train, "evaluate": evaluate, "predict": predict, "generate": generate}
     match argv:
         case []:
             print(USAGE, file=sys.stderr)
@@ -151,6 +152,21 @@ def predict(argv: list[str]) -> int:
         inputs = _texts(inputs, given.pop("text"), f"minimodels predict {folder}")
     chosen = recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given)
     recipe.predict(folder, chosen, inputs)
+    return 0
+
+
+def generate(argv: list[str]) -> int:
+    """Let a language model go on with a text.
+
+    Args:
+        argv: the model and flags.
+
+    Returns:
+        The exit status.
+    """
+    from minimodels.recipes import writing  # the other commands need not wait for models and tokenizers
+
+    writing.run(argv)
     return 0
 
 

@@ -101,7 +101,14 @@ def test_the_three_front_doors_are_one() -> None:
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"minimodels {__version__}\n"
-    for words in (["--help"], ["-h"], ["train", "--help"], ["evaluate", "--help"], ["predict", "-h"]):
+    for words in (
+        ["--help"],
+        ["-h"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["predict", "-h"],
+        ["generate", "-h"],
+    ):
         assert main(words) == 0
         assert capsys.readouterr().out.startswith("usage: minimodels ")
     for words in ([], ["train"]):
@@ -137,11 +144,14 @@ print("matplotlib" in sys.modules)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["trian", "cnn"], "trian: there is no such command, only train, evaluate or predict; did you mean train?"),
-        (["xyzzy"], "xyzzy: there is no such command, only train, evaluate or predict."),
+        (
+            ["trian", "cnn"],
+            "trian: there is no such command, only train, evaluate, predict or generate; did you mean train?",
+        ),
+        (["xyzzy"], "xyzzy: there is no such command, only train, evaluate, predict or generate."),
         (
             ["train", "cmn"],
-            "recipe cmn: there is none of this name, only cnn, resnet, lstm or char-lstm; did you mean cnn?",
+            "recipe cmn: there is none of this name, only cnn, resnet, lstm, char-lstm or gpt; did you mean cnn?",
         ),
         (["train", "cnn", "--epoch", "3"], "--epoch: minimodels train cnn does not take this; did you mean --epochs?"),
         (["train", "cnn", "--epochs"], "--epochs: expected one argument"),

@@ -44,12 +44,13 @@ def curves(records: Sequence[Mapping[str, float]], path: str | os.PathLike[str],
     """Draw how training went: one panel for each quantity that was measured in training and on held-out data.
 
     Args:
-        records: one an epoch, as `History.records` has them; "loss" is shown beside "val_loss", over "epoch".
+        records: one an epoch, as `History.records` has them; "loss" is shown beside "val_loss", over "epoch" or
+            "step", whichever stands first.
         path: the PNG file.
         title: above the panels.
     """
-    columns = dict.fromkeys(name for record in records for name in record)
-    names = [name for name in columns if name not in ("epoch", "lr") and not name.startswith("val_")]
+    unit, *columns = dict.fromkeys(name for record in records for name in record)
+    names = [name for name in columns if name != "lr" and not name.startswith("val_")]
     figure = _figure(width=5.0 * len(names), height=3.6, title=title, layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         percent = is_share(name)
@@ -57,11 +58,11 @@ def curves(records: Sequence[Mapping[str, float]], path: str | os.PathLike[str],
             measured = [record for record in records if column in record]
             if measured:
                 values = [record[column] * (100 if percent else 1) for record in measured]
-                _line(axes, [record["epoch"] for record in measured], values, label, colour)
+                _line(axes, [record[unit] for record in measured], values, label, colour)
         if name == "loss" and min(record["loss"] for record in records) > 0:
             _logarithmic(axes)
         axes.set_title(f"{name}, %" if percent else name, loc="left", color=INK, fontsize=10)
-        axes.set_xlabel("epoch", color=MUTED, fontsize=9)
+        axes.set_xlabel(unit, color=MUTED, fontsize=9)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if percent:
             axes.set_ylim(top=100)

@@ -2,6 +2,7 @@
 
 cnn.py        ConvNet on handwritten digits, MNIST or Fashion-MNIST
 pictures.py   what every network that tells pictures apart has in common
+gpt.py        GPT on a text; gpt_settings.py, gpt_presets.py, gpt_data.py and gpt_model.py are its parts
 fitting.py    what all recipes share: settings of training, the loop with its run folder, the summary
 recipe.py     what a recipe is, and the list of them
 settings.py   a dataclass of settings: types, limits, help

@@ -3,8 +3,9 @@
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,19 @@ from minimodels.inspection import report
 from minimodels.optim import WarmupCosineLR
 from minimodels.recipes.runs import MODEL, guarded, new_run
 from minimodels.recipes.settings import Settings, setting, settings
-from minimodels.training import CSVLogger, Metric, ModelCheckpoint, ProgressBar, Trainer, find_device
+from minimodels.training import (
+    EPOCHS,
+    STEPS,
+    CSVLogger,
+    Keeper,
+    Metric,
+    ModelCheckpoint,
+    ProgressBar,
+    Trainer,
+    Units,
+    find_device,
+)
+from minimodels.training.logging import Record
 from minimodels.training.progress import say
 
 
@@ -57,6 +70,10 @@ class Plan:
         results: what was measured beforehand, such as a baseline, for the summary.
         count: targets → number of terms that the loss averages over.
         kind: what the model is called, where it is trained inside of another module.
+        steps: of the optimiser in all, for a run that is counted in them: `train` then gives those up to the next test.
+        floor: the learning rate at the end, as a part of its peak.
+        save: writes the model into the run folder; None: as one safetensors file.
+        best: whether only the model of the lowest test loss so far is saved; otherwise the latest one is.
     """
 
     model: torch.nn.Module
@@ -71,6 +88,23 @@ class Plan:
     results: Mapping[str, Any] = field(default_factory=dict)
     count: Callable[[Tensor], Any] = len
     kind: str = ""
+    steps: int | None = None
+    floor: float = 0.0
+    save: Callable[[Path], None] | None = None
+    best: bool = False
+
+    @property
+    def units(self) -> Units:
+        """What the run is counted in."""
+        return EPOCHS if self.steps is None else STEPS
+
+    def kept(self, records: Sequence[Record]) -> Record:
+        """What was measured of the model that is in the run folder.
+
+        Args:
+            records: of the run.
+        """
+        return min(records, key=lambda record: record["val_loss"]) if self.best else records[-1]
 
 
 def prepare(chosen: TrainingSettings) -> torch.device:
@@ -90,7 +124,7 @@ def prepare(chosen: TrainingSettings) -> torch.device:
 def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan, *, name: str, data: str) -> Path:
     """Train as planned, test after every epoch, and leave everything in a run folder.
 
-    The test set chooses no epoch: what counts is the model after the last one.
+    What counts is the model after the last epoch: the test set chooses none, unless the plan says so.
 
     Args:
         recipe: its name.
@@ -108,17 +142,17 @@ def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan,
 
     See: tests/recipes/test_cnn.py
     """
-    assert chosen.epochs is not None, "the recipe has filled it in"
     folder = new_run(chosen.out or Path("runs", name), recipe, chosen)
     with guarded(folder):
         for file, value in plan.files.items():
             write_json(folder / file, value)
-        trainer = _trainer(chosen, device, plan, folder, chosen.epochs)
+        trainer = _trainer(chosen, device, plan, folder)
         kind = plan.kind or type(plan.model).__name__
         say(f"{kind} with {size(plan.model):,} parameters, on {device}; the run folder is {folder}")
-        say(f"{data}: {plan.train.samples:,} samples to train on, {plan.test.samples:,} to test with")
+        items = plan.units.items
+        say(f"{data}: {plan.train.samples:,} {items} to train on, {plan.test.samples:,} to test with")
         start = time.perf_counter()
-        trainer.fit(plan.train, chosen.epochs, plan.test)
+        trainer.fit(plan.train, _passes(chosen, plan), plan.test)
         seconds = time.perf_counter() - start
         line = _summarise(trainer, plan, seconds, folder)  # first, so that nothing that fails later loses the result
         if not report.can_draw():
@@ -165,12 +199,12 @@ def measured(trainer: Trainer, data: str, test: Any) -> dict[str, float]:
     """
     start = time.perf_counter()
     results = trainer.evaluate(test)
-    seconds, count = time.perf_counter() - start, test.samples
+    seconds, count, items = time.perf_counter() - start, test.samples, trainer.units.items
     headline = next(iter(trainer.metrics))
     right = f" ({round(results[headline] * count):,} of {count:,})" if report.is_share(headline) else ""
     say(
         f"{data}: test {shown(headline, results[headline])}{right}, loss {results['loss']:.4f}, "
-        f"{seconds:.1f} s, {count / seconds:,.0f} samples/s"
+        f"{seconds:.1f} s, {count / seconds:,.0f} {items}/s"
     )
     return results
 
@@ -204,36 +238,55 @@ def size(model: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _trainer(chosen: TrainingSettings, device: torch.device, plan: Plan, folder: Path, epochs: int) -> Trainer:
-    """The loop with warm-up and a cosine to zero, and the callbacks that fill the run folder."""
-    steps = epochs * -(-len(plan.train) // chosen.accumulate)
+def _passes(chosen: TrainingSettings, plan: Plan) -> int:
+    """How often the loop goes through the training data."""
+    if plan.steps is not None:
+        return -(-plan.steps // _steps(chosen, plan))
+    assert chosen.epochs is not None, "the recipe has filled it in"
+    return chosen.epochs
+
+
+def _steps(chosen: TrainingSettings, plan: Plan) -> int:
+    """Steps in one pass through the training data."""
+    return -(-len(plan.train) // chosen.accumulate)
+
+
+def _trainer(chosen: TrainingSettings, device: torch.device, plan: Plan, folder: Path) -> Trainer:
+    """The loop with warm-up and a cosine to the floor, and the callbacks that fill the run folder."""
+    steps = plan.steps or _passes(chosen, plan) * _steps(chosen, plan)
     rising = round(chosen.warmup * steps)
+    keeper: object = ModelCheckpoint(folder / MODEL, plan.metadata)
+    if plan.save is not None:
+        keeper = Keeper(partial(plan.save, folder), plan.best)
     return Trainer(
         plan.model,
         plan.loss,
         plan.optimizer,
-        schedule=WarmupCosineLR(plan.optimizer, rising, steps, start_lr_ratio=1 / (rising + 1)),
+        schedule=WarmupCosineLR(plan.optimizer, rising, steps, 1 / (rising + 1), plan.floor),
         metrics=plan.metrics,
         count=plan.count,
         device=device,
         precision=chosen.precision,
         accumulate=chosen.accumulate,
         clip_norm=chosen.clip_norm,
-        callbacks=[ModelCheckpoint(folder / MODEL, plan.metadata), CSVLogger(folder), ProgressBar()],
+        callbacks=[keeper, CSVLogger(folder), ProgressBar(plan.steps)],
+        units=plan.units,
     )
 
 
 def _summarise(trainer: Trainer, plan: Plan, seconds: float, folder: Path) -> str:
     """Write summary.json, and give the last line of the run."""
-    last, history = trainer.history.records[-1], trainer.history
-    speed = history.total("samples") / history.total("seconds")
-    results = {f"test_{name}": last[f"val_{name}"] for name in (*plan.metrics, "loss")}
+    history, items, unit = trainer.history, plan.units.items, plan.units.progress
+    kept = plan.kept(history.records)
+    speed = history.total(items) / history.total("seconds")
+    results = {f"test_{name}": kept[f"val_{name}"] for name in (*plan.metrics, "loss")}
     summary = {
         **{name: value if math.isfinite(value) else None for name, value in results.items()},
         **plan.results,
-        "epochs": trainer.epoch,
+        f"{unit}s": trainer.done,
+        **({f"best_{unit}": int(kept[unit])} if plan.best else {}),
         "seconds": round(seconds, 3),
-        "samples_per_second": round(speed, 1),
+        f"{items}_per_second": round(speed, 1),
         "parameters": size(trainer.model),
         "device": str(trainer.device),
         "threads": torch.get_num_threads(),
@@ -242,7 +295,11 @@ def _summarise(trainer: Trainer, plan: Plan, seconds: float, folder: Path) -> st
         "minimodels": __version__,
     }
     write_json(folder / "summary.json", summary)
-    epochs = f"{trainer.epoch} epoch{'s' if trainer.epoch > 1 else ''}"
     headline = next(iter(plan.metrics))
-    result = shown(headline, last[f"val_{headline}"])
-    return f"test {result} after {epochs}, {seconds:.1f} s, {speed:,.0f} samples/s"
+    result = shown(headline, kept[f"val_{headline}"])
+    length = f"{trainer.done} {unit}{'s' if trainer.done > 1 else ''}"
+    if plan.steps is not None:
+        result += f", loss {kept['val_loss']:.4f}"
+    if plan.best:
+        result += f" at step {kept[unit]:.0f}, the best"
+    return f"test {result} after {length}, {seconds:.1f} s, {speed:,.0f} {items}/s"

@@ -113,7 +113,7 @@ def parse_settings(settings_class: type[S], recipe: str, argv: Sequence[str], pr
         if name not in (None, recipe):
             raise InputError(f"--config {config}: has settings of the recipe {name}, not of {recipe}.")
         values = checked(settings_class, read, config)
-    return settings_class(**{**values, **given})
+    return settings_class.of({**values, **given})
 
 
 def _metavar(kind: Kind) -> str:

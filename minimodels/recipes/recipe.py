@@ -15,6 +15,7 @@ RECIPES = {
     "resnet": "a residual network reads them",
     "lstm": "three LSTM layers tell prose from code, good reviews from bad ones, or your own texts apart",
     "char-lstm": "an LSTM learns to write, character by character",
+    "gpt": "a GPT learns to write: Python's documentation, Shakespeare, or texts like your own",
 }
 """Name and purpose of every recipe; each stands in the module of its name, as `RECIPE`."""
 
@@ -33,6 +34,8 @@ class Recipe:
         evaluation_flags: the settings that may be others for evaluation than they were in training.
         prediction_flags: the same for prediction.
         reads_text: whether `predict` takes texts, which may also stand on the command line.
+        language_model: (run folder, settings) → (model with `generate` and `stream`, its tokenizer), of a recipe that
+            trains one: `minimodels generate` writes with it.
     """
 
     settings: type[Settings]
@@ -43,6 +46,7 @@ class Recipe:
     evaluation_flags: tuple[str, ...]
     prediction_flags: tuple[str, ...]
     reads_text: bool = False
+    language_model: Callable[[Path, Any], tuple[Any, Any]] | None = None
 
 
 def find_recipe(name: str) -> Recipe:

@@ -16,6 +16,8 @@ from minimodels.recipes.settings import Settings
 CONFIG = "config.json"
 MODEL = "model.safetensors"
 VOCABULARY = "vocabulary.json"
+PRETRAINED = "model"
+"""The folder in a run folder that holds a language model and its tokenizer, as published models have them."""
 
 
 def read_config(path: str | os.PathLike[str]) -> tuple[str | None, dict[str, Any]]:
@@ -111,9 +113,18 @@ def open_run(folder: Path) -> tuple[str, dict[str, Any]]:
     recipe, values = read_config(folder / CONFIG)
     if recipe is None:
         raise InputError(f'{folder / CONFIG}: does not say which recipe it is of; add "recipe": "cnn".')
-    if not (folder / MODEL).is_file():
+    if not has_model(folder):
         raise InputError(f"{folder}: has no {MODEL}, its run ended before the first epoch did; train it again.")
     return recipe, values
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a model was saved in a run folder.
+
+    Args:
+        folder: of the run.
+    """
+    return any((place / MODEL).is_file() for place in (folder, folder / PRETRAINED))
 
 
 @contextmanager
@@ -129,7 +140,10 @@ def guarded(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        kept = "the model and the metrics of its last full epoch" if (folder / MODEL).exists() else "its settings"
+        if (folder / MODEL).exists():
+            kept = "the model and the metrics of its last full epoch"
+        else:
+            kept = "its metrics and the model that was saved last" if has_model(folder) else "its settings"
         raise KeyboardInterrupt(f"Stopped by Ctrl-C: {folder} keeps {kept}.") from None
 
 

@@ -109,6 +109,20 @@ class Settings:
         return dataclasses.replace(self, **given)  # type: ignore[type-var]  # every Settings is made by @settings
 
     @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from the values that were given, as flags or in a file; the others keep their defaults.
+
+        A class whose defaults depend on one another overrides it.
+
+        Args:
+            values: by name; texts from flags are converted.
+
+        Raises:
+            InputError: a value does not suit its setting.
+        """
+        return cls(**values)
+
+    @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> Self:
         """Settings from a config file's values; what it leaves out keeps its default.
 
@@ -119,7 +133,7 @@ class Settings:
         Raises:
             InputError: an unknown name, or a value that does not suit its setting.
         """
-        return cls(**checked(cls, values, source))
+        return cls.of(checked(cls, values, source))
 
 
 class Kind(NamedTuple):
@@ -181,8 +195,10 @@ class Kind(NamedTuple):
         """A string or path that the system can take."""
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
+        if value == "":
+            raise InputError(f"{where.strip()}: is empty; give one, or leave it out.")
         try:
-            usable = isinstance(value, str) and value != "" and b"\0" not in os.fsencode(value)
+            usable = isinstance(value, str) and b"\0" not in os.fsencode(value)
         except UnicodeEncodeError:
             usable = False
         if not usable:

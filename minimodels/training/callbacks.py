@@ -1,7 +1,8 @@
 """Callbacks: plain objects that the loop tells where it is."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,4 +84,32 @@ class ModelCheckpoint:
             trainer: whose model is saved.
             record: of the epoch.
         """
-        save_model(self.path, trainer.model, {**self.metadata, "epochs": trainer.epoch})
+        save_model(self.path, trainer.model, {**self.metadata, f"{trainer.units.progress}s": trainer.done})
+
+
+class Keeper:
+    """A callback that saves the model whenever it is better than before, or after every epoch.
+
+    Args:
+        save: writes the model.
+        best: only when its validation loss is the lowest so far.
+
+    Attributes:
+        lowest: that loss.
+    """
+
+    def __init__(self, save: Callable[[], object], best: bool = False) -> None:
+        self.save = save
+        self.best = best
+        self.lowest = math.inf
+
+    def on_epoch_end(self, trainer: "Trainer", record: Record) -> None:
+        """Save, if it is worth it.
+
+        Args:
+            trainer: whose model is saved.
+            record: of the epoch.
+        """
+        if not self.best or record["val_loss"] < self.lowest:
+            self.lowest = record["val_loss"]
+            self.save()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minimodels.training.loop import Trainer
 
 Record = dict[str, float]
-"""One epoch's numbers by name: epoch, loss, metrics, val_loss, ..., lr."""
+"""One epoch's numbers by name: epoch (or step), loss, metrics, val_loss, ..., lr."""
 
 
 class History:
@@ -21,6 +21,7 @@ class History:
     Attributes:
         records: what was learnt: epoch, loss, metrics, the same with `val_` for validation, lr.
         timings: what it took: epoch, samples, seconds, samples_per_second, validation_seconds.
+            A run counted in other `Units` has their names in place of epoch and samples.
 
     Example:
         >>> history = History()
@@ -46,13 +47,13 @@ class History:
 
     @property
     def epoch(self) -> list[int]:
-        """The numbers of the epochs, from 1."""
-        return [int(record["epoch"]) for record in self.records]
+        """The numbers of the epochs, from 1; for a run that counts steps, the steps after which it was measured."""
+        return [int(record[name]) for record in self.records for name in ("epoch", "step") if name in record]
 
     @property
     def history(self) -> dict[str, list[float]]:
         """The records turned into columns, as Keras' `History.history` has them."""
-        names = [name for name in column_names(self.records) if name != "epoch"]
+        names = [name for name in column_names(self.records) if name not in ("epoch", "step")]
         return {name: [record[name] for record in self.records if name in record] for name in names}
 
     def total(self, name: str) -> float:

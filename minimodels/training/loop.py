@@ -21,6 +21,7 @@ from minimodels.training.feeding import as_batches, grouped, on_device
 from minimodels.training.logging import History, Record
 from minimodels.training.metrics import Metric, Totals
 from minimodels.training.precision import autocast, check_precision, gradient_scaler
+from minimodels.training.units import EPOCHS, Units
 
 Batch = Sequence[Tensor]
 """(inputs, targets); a model with several arguments takes (first, second, ..., targets)."""
@@ -62,6 +63,7 @@ class Trainer:
         accumulate: batches in one step of the optimiser.
         clip_norm: greatest norm of the gradient; None leaves it alone.
         callbacks: objects with some of the methods of `Callback`.
+        units: what the history is counted in: `EPOCHS`, or `STEPS` where an epoch is a number of steps and no more.
 
     Attributes:
         history: all epochs trained so far.
@@ -104,6 +106,7 @@ class Trainer:
         accumulate: int = 1,
         clip_norm: float | None = None,
         callbacks: Iterable[object] = (),
+        units: Units = EPOCHS,
     ) -> None:
         if accumulate < 1:
             raise InputError(f"accumulate {accumulate}: a step needs at least one batch; give 1 or more.")
@@ -121,6 +124,7 @@ class Trainer:
         self.accumulate = accumulate
         self.clip_norm = clip_norm
         self.callbacks = list(callbacks)
+        self.units = units
         self.scaler = gradient_scaler(self.device, precision)
         self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         self.history = History()
@@ -128,6 +132,11 @@ class Trainer:
         self.rate = math.nan
         self.steps_per_epoch: int | None = None
         self.stop_training = False
+
+    @property
+    def done(self) -> int:
+        """How far training is: epochs or steps so far, whatever this run is counted in."""
+        return self.units.reached(self.epoch, self.step)
 
     def fit(self, train: Any, epochs: int, validation: Any = None, *, batch_size: int = 32, seed: int = 0) -> History:
         """Train for some epochs more.
@@ -215,13 +224,14 @@ class Trainer:
         results = totals.means()  # waits for the device, so that the time is true
         trained = time.perf_counter()
         self._check_finite(results["loss"], self.step)
-        record = {"epoch": self.epoch + 1, **results}
+        reached = self.units.reached(self.epoch + 1, self.step)
+        record = {self.units.progress: reached, **results}
         if validation is not None:
             record |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
         record["lr"] = self.rate
         seconds = trained - start
-        timing = {"epoch": self.epoch + 1, "samples": totals.samples, "seconds": seconds}
-        timing["samples_per_second"] = totals.samples / seconds
+        timing = {self.units.progress: reached, self.units.items: totals.samples, "seconds": seconds}
+        timing[f"{self.units.items}_per_second"] = totals.samples / seconds
         timing["validation_seconds"] = time.perf_counter() - trained
         self.history.add(record, timing)
         self.epoch += 1
@@ -271,7 +281,7 @@ class Trainer:
     def _take_down(self, totals: Totals, outputs: Any, targets: Tensor, loss: Tensor) -> None:
         """Add a batch's loss and metrics to the totals."""
         count = self.count(targets)
-        totals.samples += len(targets)
+        totals.samples += self.units.size(targets)
         totals.add("loss", _total(loss.detach(), count), count)
         for name, metric in self.metrics.items():
             totals.add(name, *metric(outputs, targets))
@@ -279,8 +289,9 @@ class Trainer:
     def _check_finite(self, loss: float, step: int) -> None:
         """Stop before a loss that is no number spoils what was learnt."""
         if not math.isfinite(loss):
+            epoch = f", in epoch {self.epoch + 1}" if self.units.progress == "epoch" else ""
             raise InputError(
-                f"the loss is {loss} by step {step}, in epoch {self.epoch + 1}: training cannot go on; "
+                f"the loss is {loss} by step {step}{epoch}: training cannot go on; "
                 f"lower the learning rate (lr; --lr) or clip the gradient (clip_norm; --clip-norm)."
             )
 

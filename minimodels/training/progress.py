@@ -23,25 +23,30 @@ class ProgressBar:
     In a terminal or a notebook the bar runs on stderr and vanishes with its epoch. Where stderr is a file or a pipe
     there is no bar, and the lines alone make a readable log. The lines go to stdout.
 
+    Args:
+        steps: of the whole run, for one that is counted in steps: the bar then goes over all of it.
+
     Example:
-        >>> ProgressBar.line({"epoch": 3, "loss": 0.08, "accuracy": 0.975, "lr": 0.001}, epochs=25)
+        >>> ProgressBar.line({"epoch": 3, "loss": 0.08, "accuracy": 0.975, "lr": 0.001}, 25)
         'epoch  3/25  loss 0.0800  accuracy 97.50 %'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int | None = None) -> None:
+        self.steps = steps
         self.bar: Any = None
         self.shown = 0.0
 
     @staticmethod
-    def line(record: Record, epochs: int) -> str:
-        """One epoch in words.
+    def line(record: Record, total: int) -> str:
+        """One epoch in words, or what came of the steps so far.
 
         Args:
-            record: its results.
-            epochs: how many there will be.
+            record: its results; the first says how far the run is.
+            total: how far it will go.
         """
-        numbers = [describe(name, value) for name, value in record.items() if name not in ("epoch", "lr")]
-        return "  ".join([f"epoch {int(record['epoch']):{len(str(epochs))}d}/{epochs}", *numbers])
+        (unit, reached), *results = record.items()
+        numbers = [describe(name, value) for name, value in results if name != "lr"]
+        return "  ".join([f"{unit} {int(reached):{len(str(total))}d}/{total}", *numbers])
 
     def on_epoch_begin(self, trainer: "Trainer") -> None:
         """Start a bar.
@@ -49,10 +54,10 @@ class ProgressBar:
         Args:
             trainer: whose epoch begins.
         """
-        title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
-        self.bar = tqdm(
-            total=trainer.steps_per_epoch, desc=title, unit="step", leave=False, disable=not has_screen(sys.stderr)
-        )
+        whole, silent = self.steps is not None, not has_screen(sys.stderr)
+        title = "training" if whole else f"epoch {trainer.epoch + 1}/{trainer.epochs}"
+        total, done = (self.steps, trainer.step) if whole else (trainer.steps_per_epoch, 0)
+        self.bar = tqdm(total=total, initial=done, desc=title, unit="step", leave=False, disable=silent)
 
     def on_batch_end(self, trainer: "Trainer", totals: Totals) -> None:
         """Move the bar by one step; from time to time show the means so far.
@@ -75,9 +80,9 @@ class ProgressBar:
             record: its results.
         """
         self.bar.close()
-        timing = trainer.history.timings[-1]
-        speed = f"{timing['seconds']:.1f} s  {timing['samples_per_second']:,.0f} samples/s"
-        say(f"{self.line(record, trainer.epochs)}  {speed}")
+        timing, items = trainer.history.timings[-1], trainer.units.items
+        speed = f"{timing['seconds']:.1f} s  {timing[f'{items}_per_second']:,.0f} {items}/s"
+        say(f"{self.line(record, self.steps or trainer.epochs)}  {speed}")
 
     def on_train_end(self, trainer: "Trainer") -> None:
         """Take away the bar of an epoch that was broken off.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minimodels.errors import InputError
 from minimodels.recipes.cnn import CNNSettings
-from minimodels.recipes.runs import CONFIG, MODEL, disk_problem, guarded, new_run, open_run, read_config
+from minimodels.recipes.runs import CONFIG, MODEL, PRETRAINED, disk_problem, guarded, new_run, open_run, read_config
 
 
 def test_a_run_never_takes_a_folder_that_holds_something(tmp_path: Path) -> None:
@@ -86,6 +86,12 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path) -> None:
         open_run(tmp_path)
     (tmp_path / MODEL).touch()
     assert open_run(tmp_path) == ("cnn", {"seed": 3})
+    (tmp_path / MODEL).unlink()
+    (tmp_path / PRETRAINED).mkdir()
+    with pytest.raises(InputError, match=r"has no model.safetensors"):
+        open_run(tmp_path)
+    (tmp_path / PRETRAINED / MODEL).touch()
+    assert open_run(tmp_path) == ("cnn", {"seed": 3})
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
@@ -95,6 +101,9 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
         return str(caught.value)
 
     assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps its settings."
+    (tmp_path / PRETRAINED).mkdir()
+    (tmp_path / PRETRAINED / MODEL).touch()
+    assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps its metrics and the model that was saved last."
     (tmp_path / MODEL).touch()
     assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps the model and the metrics of its last full epoch."
 
