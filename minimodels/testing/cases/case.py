@@ -5,6 +5,7 @@ whatever depends on them afterwards. Numbers come from a drawn seed, so that a f
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +46,7 @@ class Part:
         Args:
             library: a module of layers, such as torch.nn.
         """
-        return _built(getattr(library, self.name), library, self.args, self.kwargs)
+        return _built(getattr(library, self.name), lambda: library, self.args, self.kwargs)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ class Case:
             layer: its class, ours or the reference's.
             more: further keyword arguments.
         """
-        library = importlib.import_module(layer.__module__.partition(".nn.")[0] + ".nn")
+
+        def library() -> Any:
+            return importlib.import_module(layer.__module__.partition(".nn.")[0] + ".nn")
+
         return _built(layer, library, self.args, {**self.kwargs, **more})
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Case":
@@ -100,12 +104,15 @@ class Case:
 
 
 def _built(
-    layer: type[torch.nn.Module], library: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    layer: type[torch.nn.Module], library: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> torch.nn.Module:
-    """Build a layer; the parts among its arguments first, in the order in which they stand."""
+    """Build a layer; the parts among its arguments first, in the order in which they stand.
+
+    Only parts ask for the library: a layer without them may be of anyone's.
+    """
 
     def part(value: Any) -> Any:
-        return value.build(library) if isinstance(value, Part) else value
+        return value.build(library()) if isinstance(value, Part) else value
 
     return layer(*map(part, args), **{name: part(value) for name, value in kwargs.items()})
 
