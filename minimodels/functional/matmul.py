@@ -131,6 +131,8 @@ def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
 
 def _onednn_serves_pairs(a: Tensor, b: Tensor) -> bool:
     """Say the same of pairs of matrices, which are alike; first what costs nothing to ask."""
+    if torch.compiler.is_compiling():  # asking further would break the graph
+        return False
     return onednn_is_faster() and len(a) > 0 and _onednn_serves(a[0], b[0], None)
 
 
