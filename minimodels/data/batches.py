@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minimodels.data.order import permutation, stream
+from minimodels.data.order import Epochs, permutation, stream
 from minimodels.errors import InputError
 
 
-class Batches:
+class Batches(Epochs):
     """Cut tensors that belong together, row by row, into mini-batches; every pass over them is an epoch.
 
     The order of an epoch depends on (seed, epoch) alone: not on the global random state, which is left
@@ -88,26 +88,6 @@ class Batches:
 
     def __repr__(self) -> str:
         return f"Batches({self.samples} samples in {len(self)} batches of {self.batch_size})"
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next pass epoch number `epoch`, as `torch.utils.data.DistributedSampler.set_epoch` does.
-
-        Args:
-            epoch: the number, from 0.
-
-        Raises:
-            InputError: the number is negative.
-
-        Example:
-            >>> batches = Batches(torch.arange(8), batch_size=8, shuffle=True)
-            >>> first, second = list(batches), list(batches)
-            >>> batches.set_epoch(0)
-            >>> torch.equal(next(iter(batches))[0], first[0][0])
-            True
-        """
-        if epoch < 0:
-            raise InputError(f"epoch {epoch}: epochs count from 0; give a number from 0 up.")
-        self.epoch = epoch
 
     def _order(self, epoch: int) -> Tensor:
         """The row numbers of one epoch, in the order in which they are given out."""

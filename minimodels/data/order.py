@@ -56,3 +56,35 @@ def stream(seed: int, *path: int) -> np.random.PCG64:
     if min(seed, 0, *path) < 0:
         raise InputError(f"seed and epoch {(seed, *path)}: a number is negative; give whole numbers from 0 up.")
     return np.random.PCG64(np.random.SeedSequence(seed, spawn_key=path))
+
+
+class Epochs:
+    """Passes that are numbered, so that each has a random order of its own and a resumed run finds its place.
+
+    Attributes:
+        epoch: number of the next pass.
+    """
+
+    epoch: int
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the next pass epoch number `epoch`, as `torch.utils.data.DistributedSampler.set_epoch` does.
+
+        Args:
+            epoch: the number, from 0.
+
+        Raises:
+            InputError: the number is negative.
+
+        Example:
+            >>> import torch
+            >>> from minimodels.data import Batches
+            >>> batches = Batches(torch.arange(8), batch_size=8, shuffle=True)
+            >>> first, second = list(batches), list(batches)
+            >>> batches.set_epoch(0)
+            >>> torch.equal(next(iter(batches))[0], first[0][0])
+            True
+        """
+        if epoch < 0:
+            raise InputError(f"epoch {epoch}: epochs count from 0; give a number from 0 up.")
+        self.epoch = epoch

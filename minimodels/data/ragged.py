@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from minimodels.data.order import permutation
+from minimodels.data.order import Epochs, permutation
 from minimodels.errors import InputError
 
 POOL = 32
 """Batches whose sequences are sorted by length together: neighbours in length then share a batch."""
 
 
-class RaggedBatches:
+class RaggedBatches(Epochs):
     """Cut sequences of different lengths into mini-batches (padded sequences, lengths, targets).
 
     Sequences are shuffled, and within pools of some batches sorted by length, so that a batch holds sequences of
@@ -85,19 +85,6 @@ class RaggedBatches:
 
     def __repr__(self) -> str:
         return f"RaggedBatches({self.samples} sequences in {len(self)} batches of {self.batch_size})"
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next pass epoch number `epoch`, as `Batches.set_epoch` does.
-
-        Args:
-            epoch: the number, from 0.
-
-        Raises:
-            InputError: the number is negative.
-        """
-        if epoch < 0:
-            raise InputError(f"epoch {epoch}: epochs count from 0; give a number from 0 up.")
-        self.epoch = epoch
 
     def _order(self, epoch: int) -> list[Tensor]:
         """The rows of each batch of one epoch."""

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minimodels.data.order import stream
+from minimodels.data.order import Epochs, stream
 from minimodels.data.tokens import Tokens
 from minimodels.errors import InputError
 
 
-class RandomWindows:
+class RandomWindows(Epochs):
     """Batches of windows that begin anywhere in a text; the targets are the tokens one further on.
 
     Windows are drawn with replacement, so there is no natural epoch: a pass is as many batches as one asks for. Which
@@ -91,19 +91,6 @@ class RandomWindows:
 
     def __repr__(self) -> str:
         return f"RandomWindows({self.batch_size} of {self.length} tokens a batch, from {len(self.tokens):,})"
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next pass number `epoch`.
-
-        Args:
-            epoch: the number, from 0.
-
-        Raises:
-            InputError: the number is negative.
-        """
-        if epoch < 0:
-            raise InputError(f"epoch {epoch}: passes count from 0; give a number from 0 up.")
-        self.epoch = epoch
 
 
 class AllWindows:

@@ -1,14 +1,19 @@
-"""What causal language models share: the checks of their input, where a token stands, and the loss."""
+"""What causal language models share: the checks of their input, where a token stands, the head and the loss."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from minimodels import functional as F
 from minimodels import nn
+from minimodels.checkpoint import PretrainedModel
 from minimodels.functional.precision import accumulator
+from minimodels.generation import GenerationMixin
+from minimodels.models.outputs import CausalLMOutput
+from minimodels.nn import KeyValueCache
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -141,3 +146,63 @@ def next_token_loss(hidden: Tensor, head: nn.Linear, labels: Tensor, logits: Ten
     if logits.shape[1] < hidden.shape[1]:
         return F.linear_cross_entropy(hidden.flatten(0, 1), head.weight, targets, linear_bias=head.bias)
     return F.cross_entropy(logits.flatten(0, 1).to(accumulator(logits.dtype)), targets)
+
+
+class CausalLM(PretrainedModel, GenerationMixin):
+    """Blocks with a head: P(next token) = softmax(x·Wᵀ), x what the blocks made of all tokens so far.
+
+    A model's class inherits from it, and makes the blocks, under the name `base_model_prefix`, and the head.
+
+    Attributes:
+        lm_head: W, the map to the logits.
+
+    See: `GPT2LMHeadModel`, `LlamaForCausalLM`; tests/models/test_gpt2.py.
+    """
+
+    lm_head: nn.Linear
+
+    @property
+    def base_model(self) -> Any:
+        """The blocks without a head."""
+        return getattr(self, self.base_model_prefix)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        past_key_values: KeyValueCache | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+    ) -> CausalLMOutput:
+        """Score every token of the vocabulary as the next one.
+
+        Args:
+            input_ids: the tokens.
+            past_key_values: what was read before; it is added to.
+            attention_mask: 1 for tokens, 0 for padding, those of the cache included.
+            position_ids: where the tokens stand; None counts them, without the padding.
+            inputs_embeds: vectors in place of tokens.
+            labels: the tokens again, for the loss; −100 for those that do not count.
+            use_cache: make a cache, if none is given.
+            logits_to_keep: compute the logits of this many last tokens only; 0 is all.
+        """
+        if logits_to_keep < 0:
+            raise ValueError(f"logits_to_keep {logits_to_keep} has to be 0, for all, or more")
+        read = self.base_model(input_ids, past_key_values, attention_mask, position_ids, inputs_embeds, use_cache)
+        hidden = read.last_hidden_state
+        logits = self.lm_head(hidden[:, -logits_to_keep:])  # −0 is the beginning
+        loss = None if labels is None else next_token_loss(hidden, self.lm_head, labels, logits)
+        return CausalLMOutput(logits, loss, read.past_key_values)
+
+    def new_cache(self, batch_size: int, capacity: int) -> KeyValueCache:
+        """Make room for the keys and values of the tokens to be read.
+
+        Args:
+            batch_size: N.
+            capacity: tokens of each text.
+        """
+        cache: KeyValueCache = self.base_model.new_cache(batch_size, capacity)
+        return cache

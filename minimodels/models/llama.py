@@ -11,10 +11,9 @@ from torch import Tensor
 
 from minimodels import nn
 from minimodels.checkpoint.pretrained import PretrainedModel
-from minimodels.generation import GenerationMixin
-from minimodels.models.causal import embedded, next_token_loss, positions
+from minimodels.models.causal import CausalLM, embedded, positions
 from minimodels.models.llama_config import LlamaConfig, MistralConfig
-from minimodels.models.outputs import BaseModelOutput, CausalLMOutput
+from minimodels.models.outputs import BaseModelOutput
 from minimodels.nn import KeyValueCache
 
 ROOM = 2048
@@ -166,7 +165,7 @@ class LlamaModel(LlamaPreTrainedModel):
         )
 
 
-class LlamaForCausalLM(LlamaPreTrainedModel, GenerationMixin):
+class LlamaForCausalLM(LlamaPreTrainedModel, CausalLM):
     """Llama with its head: P(next token) = softmax(x·Wᵀ).
 
     Args:
@@ -204,46 +203,6 @@ class LlamaForCausalLM(LlamaPreTrainedModel, GenerationMixin):
         """Let the head use the embedding's own table, if the settings say so."""
         if self.config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
-
-    def forward(
-        self,
-        input_ids: Tensor | None = None,
-        past_key_values: KeyValueCache | None = None,
-        attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        labels: Tensor | None = None,
-        use_cache: bool | None = None,
-        logits_to_keep: int = 0,
-    ) -> CausalLMOutput:
-        """Score every token of the vocabulary as the next one.
-
-        Args:
-            input_ids: the tokens.
-            past_key_values: what was read before; it is added to.
-            attention_mask: 1 for tokens, 0 for padding, those of the cache included.
-            position_ids: where the tokens stand; None counts them, without the padding.
-            inputs_embeds: vectors in place of tokens.
-            labels: the tokens again, for the loss; −100 for those that do not count.
-            use_cache: make a cache, if none is given.
-            logits_to_keep: compute the logits of this many last tokens only; 0 is all.
-        """
-        if logits_to_keep < 0:
-            raise ValueError(f"logits_to_keep {logits_to_keep} has to be 0, for all, or more")
-        read = self.model(input_ids, past_key_values, attention_mask, position_ids, inputs_embeds, use_cache)
-        hidden = read.last_hidden_state
-        logits = self.lm_head(hidden[:, -logits_to_keep:])  # −0 is the beginning
-        loss = None if labels is None else next_token_loss(hidden, self.lm_head, labels, logits)
-        return CausalLMOutput(logits, loss, read.past_key_values)
-
-    def new_cache(self, batch_size: int, capacity: int) -> KeyValueCache:
-        """Make room for the keys and values of the tokens to be read.
-
-        Args:
-            batch_size: N.
-            capacity: tokens of each text.
-        """
-        return self.model.new_cache(batch_size, capacity)
 
 
 class MistralForCausalLM(LlamaForCausalLM):
