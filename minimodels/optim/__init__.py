@@ -16,6 +16,8 @@ Example:
 from minimodels.optim import lr_scheduler
 from minimodels.optim.adam import Adam, adam_step
 from minimodels.optim.adamw import AdamW
+from minimodels.optim.combined import CombinedOptimizer
+from minimodels.optim.muon import Muon, muon_step, newton_schulz
 from minimodels.optim.schedules import (
     ChainedScheduler,
     ConstantLR,
@@ -43,6 +45,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "ChainedScheduler",
+    "CombinedOptimizer",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
@@ -53,6 +56,7 @@ __all__ = [
     "LinearLR",
     "MultiStepLR",
     "MultiplicativeLR",
+    "Muon",
     "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",
@@ -61,6 +65,8 @@ __all__ = [
     "WarmupCosineLR",
     "adam_step",
     "lr_scheduler",
+    "muon_step",
+    "newton_schulz",
     "sgd_step",
     "warmup_cosine",
 ]

@@ -19,6 +19,7 @@ from minimodels.optim.stepping import (
     scalar,
     tiles,
 )
+from minimodels.shards import own_parts, placed_as
 
 
 def adam_step(
@@ -222,7 +223,7 @@ class Adam(SteppingOptimizer):
                     _adam_one(row, t, group)
 
     def _row(self, param: Tensor, group: Group) -> tuple[list[Tensor], Tensor]:
-        """A parameter with its gradient and state as real tensors, begun where they are missing, and its count."""
+        """A parameter, its gradient and state (of shared ones this process's part) as real tensors, and its count."""
         assert param.grad is not None
         if param.grad.is_sparse:
             raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
@@ -238,7 +239,8 @@ class Adam(SteppingOptimizer):
         step = state["step"]
         _check_state(param, step, group)
         names = ("exp_avg", "exp_avg_sq") + (("max_exp_avg_sq",) if group["amsgrad"] else ())
-        return [real(param), real(param.grad), *(real(state[name]) for name in names)], step
+        tensors = own_parts([param, placed_as(param.grad, param), *(state[name] for name in names)], param)
+        return [real(tensor) for tensor in tensors], step
 
 
 def _adam_one(row: list[Tensor], t: float | None, group: Group) -> None:

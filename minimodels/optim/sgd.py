@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from minimodels.optim.stepping import Group, SteppingOptimizer, check_flags, check_fused, prefers_tiles, scalar, tiles
+from minimodels.shards import own_parts, placed_as
 
 
 def sgd_step(
@@ -188,14 +189,15 @@ class SGD(SteppingOptimizer):
         tables: defaultdict[tuple[Any, ...], list[list[Tensor]]] = defaultdict(list)
         for p in params:
             assert p.grad is not None
-            row, begins = [p, p.grad], False
+            grad = placed_as(p.grad, p)
+            row, begins = [p, grad], False
             if group["momentum"] != 0:
                 state = self.state[p]
                 begins = state.get("momentum_buffer") is None
                 if begins:
-                    state["momentum_buffer"] = torch.empty_like(p.grad)
+                    state["momentum_buffer"] = torch.empty_like(grad)
                 row.append(state["momentum_buffer"])
-            tables[p.device, p.dtype, begins].append(row)
+            tables[p.device, p.dtype, begins].append(own_parts(row, p))
         for (_, _, begins), rows in tables.items():
             for columns in tiles(rows):
                 _sgd_tile(*columns, group=group, begins=begins)

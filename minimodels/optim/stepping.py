@@ -7,6 +7,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+from minimodels.shards import ORDINARY, is_shared
+
 Group = dict[str, Any]
 """One entry of `param_groups`: the parameters under "params", every hyper-parameter under its own name."""
 
@@ -50,7 +52,7 @@ class SteppingOptimizer(torch.optim.Optimizer):
             What the closure gave, or None without one.
         """
         loss = None
-        with torch.set_grad_enabled(self.defaults["differentiable"]):
+        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
             if closure is not None:
                 with torch.enable_grad():
                     loss = closure()
@@ -68,8 +70,8 @@ def prefers_tiles(group: Group) -> bool:
         group: the entry of `param_groups`.
     """
     if group["foreach"] is None and group["fused"] is None:
-        plain = all(type(p) in (Tensor, torch.nn.Parameter) for p in group["params"])
-        return plain and not group["differentiable"]
+        able = all(type(p) in ORDINARY or is_shared(p) for p in group["params"])
+        return able and not group["differentiable"]
     return bool(group["foreach"] or group["fused"])
 
 

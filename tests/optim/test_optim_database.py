@@ -14,19 +14,21 @@ from torch.testing._internal.common_optimizers import (
 from minimodels import optim
 
 INFOS = {
-    info.name: info for info in optim_db if info.optim_cls in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+    info.name: info
+    for info in optim_db
+    if info.optim_cls in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Muon)
 }
 
 
 def test_the_database_knows_our_optimisers() -> None:
-    assert sorted(INFOS) == ["Adam", "AdamW", "SGD"]
+    assert sorted(INFOS) == ["Adam", "AdamW", "Muon", "SGD"]
 
 
 def descend(cls: Any, settings: dict[str, Any], device: torch.device, dtype: torch.dtype) -> torch.optim.Optimizer:
     """Seven steps of a small regression; a copy of the settings, since a rate that is a tensor may change."""
     generator = torch.Generator().manual_seed(0)
     weight, bias, inputs, targets = (
-        torch.randn(shape, generator=generator, dtype=dtype).to(device) for shape in [(4, 6), (4,), (9, 6), (9, 4)]
+        torch.randn(shape, generator=generator, dtype=dtype).to(device) for shape in [(4, 6), (1, 4), (9, 6), (9, 4)]
     )
     params = [weight.requires_grad_(), bias.requires_grad_()]
     if settings.get("differentiable"):
@@ -50,11 +52,11 @@ def test_every_configuration_moves_parameters_and_state_as_torch(
 ) -> None:
     info = INFOS[name]
     inputs = _get_optim_inputs_including_global_cliquey_kwargs(str(device), dtype, info)
-    for foreach in (None, True):  # on a CPU the database leaves the choice of lists out
+    for foreach in (None, True) if name != "Muon" else ():  # on a CPU the database leaves the choice of lists out
         for input in info.optim_inputs_func(str(device), dtype):
             input.kwargs["foreach"] = foreach
             inputs.append(input)
-    assert len(inputs) >= 25
+    assert len(inputs) >= (7 if name == "Muon" else 25)
     for input in inputs:
         tolerance = {"rtol": 1e-4, "atol": 1e-6}
         # With `differentiable` torch corrects the bias with its count in float32, even for parameters in float64.

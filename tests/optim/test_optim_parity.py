@@ -1,6 +1,7 @@
-"""SGD, Adam and AdamW against their namesakes in torch.optim: parameters, state and groups after many steps."""
+"""SGD, Adam, AdamW, and where matrices do Muon, against torch.optim: parameters, state and groups after many steps."""
 
 import inspect
+import itertools
 from typing import Any
 from unittest import mock
 
@@ -13,6 +14,7 @@ from minimodels import optim
 from minimodels.optim import stepping
 
 NAMES = ("SGD", "Adam", "AdamW")
+ALL = (*NAMES, "Muon")
 PATHS = ({}, {"foreach": True}, {"foreach": False}, {"fused": False})
 TOLERANCE = {
     torch.float64: {"rtol": 1e-10, "atol": 1e-12},
@@ -99,11 +101,12 @@ def test_many_steps_with_any_settings_are_torchs(
     assert_same(ours, theirs, **TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("path", PATHS, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "path"), [*itertools.product(NAMES, PATHS), ("Muon", {}), ("Muon", {"adjust_lr_fn": "original"})], ids=str
+)
 def test_groups_keep_their_own_settings_and_names(name: str, path: dict[str, Any]) -> None:
     def build(module: Any) -> torch.optim.Optimizer:
-        a, b, c = start([(3, 2), (4,), (1,)], torch.float64, 5)
+        a, b, c = start([(3, 2), (4, 1), (1, 1)], torch.float64, 5)
         optimizer = getattr(module, name)([{"params": [("a", a)]}, {"params": [("b", b)], "lr": 0.3}], lr=0.01, **path)
         optimizer.add_param_group({"params": [("c", c)], "weight_decay": 0.2})
         return optimizer
@@ -146,10 +149,11 @@ def test_a_mixture_of_dtypes_and_layouts(name: str) -> None:
 
 
 @pytest.mark.parametrize("lr", [torch.tensor(0.1), torch.tensor([[0.1]]), torch.tensor(0.1, dtype=torch.float64)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_learning_rate_that_is_a_tensor_may_change_in_place(name: str, lr: torch.Tensor) -> None:
     ours, theirs = (
-        getattr(module, name)(start([(3, 2), ()], torch.float64, 4), lr=lr.clone()) for module in (optim, torch.optim)
+        getattr(module, name)(start([(3, 2), (1, 1)], torch.float64, 4), lr=lr.clone())
+        for module in (optim, torch.optim)
     )
     for optimizer in (ours, theirs):
         train(optimizer, range(2), seed=0)
@@ -175,11 +179,10 @@ def test_fused_is_accepted_and_gives_the_same_state(name: str) -> None:
     assert_same(ours, theirs, **TOLERANCE[torch.float32])
 
 
-@pytest.mark.parametrize("path", [{}, {"fused": True}], ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "path"), [*itertools.product(NAMES, [{}, {"fused": True}]), ("Muon", {})], ids=str)
 def test_a_grad_scaler_unscales_and_skips(name: str, path: dict[str, Any]) -> None:
     ours, theirs = (
-        getattr(module, name)(start([(4,)], torch.float32, 4), lr=0.1, **path) for module in (optim, torch.optim)
+        getattr(module, name)(start([(4, 1)], torch.float32, 4), lr=0.1, **path) for module in (optim, torch.optim)
     )
     for optimizer in (ours, theirs):
         scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
@@ -195,9 +198,9 @@ def test_a_grad_scaler_unscales_and_skips(name: str, path: dict[str, Any]) -> No
     torch.testing.assert_close(ours.param_groups, theirs.param_groups)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_the_closure_runs_with_gradients_and_its_loss_comes_back(name: str) -> None:
-    [p] = start([(2,)], torch.float64, 0)
+    [p] = start([(2, 1)], torch.float64, 0)
     optimizer = getattr(optim, name)([p], lr=0.1)
 
     def closure() -> torch.Tensor:
@@ -213,7 +216,7 @@ def test_the_closure_runs_with_gradients_and_its_loss_comes_back(name: str) -> N
     assert optimizer.step() is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_signatures_are_torchs(name: str) -> None:
     def parameters(module: Any) -> list[tuple[str, Any, Any]]:
         return [(p.name, p.kind, p.default) for p in inspect.signature(getattr(module, name)).parameters.values()]
@@ -221,9 +224,9 @@ def test_signatures_are_torchs(name: str) -> None:
     assert parameters(optim) == parameters(torch.optim)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_hooks_run_around_the_step(name: str) -> None:
-    optimizer = getattr(optim, name)(start([(2,)], torch.float64, 0))
+    optimizer = getattr(optim, name)(start([(2, 1)], torch.float64, 0))
     seen: list[str] = []
     optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
     optimizer.register_step_post_hook(lambda *_: seen.append("after"))

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import pickle
 from typing import Any
 
@@ -17,11 +18,13 @@ CASES = [
     ("AdamW", {"amsgrad": True}),
 ]
 PATHS = [{}, {"foreach": False}, {"fused": True}]
+MUON = [("Muon", {"momentum": 0.8}), ("Muon", {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"})]
 
 
 def build(module: Any, name: str, settings: dict[str, Any]) -> torch.optim.Optimizer:
     generator = torch.Generator().manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in [(3, 4), (5,), ()]]
+    shapes = [(3, 4), (5, 1), (1, 1)] if name == "Muon" else [(3, 4), (5,), ()]
+    params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
     return getattr(module, name)([{"params": params[:2]}, {"params": params[2:], "lr": 0.02}], lr=0.01, **settings)
 
 
@@ -37,13 +40,14 @@ def parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [p.detach() for group in optimizer.param_groups for p in group["params"]]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=str)
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(
+    ("name", "settings"), [*((name, case | path) for (name, case), path in itertools.product(CASES, PATHS)), *MUON]
+)
 @pytest.mark.parametrize(("first", "second"), [(optim, torch.optim), (torch.optim, optim)], ids=["to torch", "from"])
 def test_training_goes_on_with_the_state_of_the_other_library(
-    first: Any, second: Any, name: str, settings: dict[str, Any], path: dict[str, Any]
+    first: Any, second: Any, name: str, settings: dict[str, Any]
 ) -> None:
-    stays, leaves, arrives = (build(module, name, settings | path) for module in (first, first, second))
+    stays, leaves, arrives = (build(module, name, settings) for module in (first, first, second))
     train(stays, range(6))
     train(leaves, range(3))
     buffer = io.BytesIO()
@@ -57,7 +61,7 @@ def test_training_goes_on_with_the_state_of_the_other_library(
     torch.testing.assert_close(parameters(arrives), parameters(stays), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize(("name", "settings"), CASES + MUON)
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["copy", "pickle"])
 def test_a_copy_goes_on_alone(name: str, settings: dict[str, Any], duplicate: Any) -> None:
     original, reference = build(optim, name, settings), build(optim, name, settings)

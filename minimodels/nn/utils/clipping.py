@@ -1,11 +1,15 @@
 """Gradients kept short: all of them together by their norm, or each element by its size."""
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator
 from types import GeneratorType
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from minimodels.shards import ORDINARY, gathered, is_shared, own_parts, whole
 
 LIST_DEVICES = ("cpu", "cuda", "xpu", "mtia")
 """Where one call works on a whole list of tensors."""
@@ -23,6 +27,8 @@ def clip_grad_norm_(
 
     g ← g · min(1, max_norm / (‖g‖ₚ + 10⁻⁶))
 
+    Of gradients that several processes share (DTensors) the length is that of the whole, the same in all of them.
+
     Args:
         parameters: tensors whose `.grad` is changed in place; those without one are passed over.
         max_norm: the greatest length allowed.
@@ -31,12 +37,14 @@ def clip_grad_norm_(
         foreach: one call for a list of tensors (True), one for each tensor (False), or what suits them (None).
 
     Returns:
-        ‖g‖ₚ before clipping, on the gradients' device: nothing is read back to the host.
+        ‖g‖ₚ before clipping, on the gradients' device: nothing is read back to the host. It is an ordinary tensor
+        also of shared gradients, where torch gives a DTensor.
 
     Raises:
         RuntimeError: the length is not finite and `error_if_nonfinite` forbids it, or `foreach=True` cannot be had.
 
-    Cost: one pass over the gradients for the norm, one to scale them.
+    Cost: one pass over the gradients for the norm, one to scale them; with several processes, one message of a number
+        a gradient.
 
     References:
         R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013,
@@ -74,7 +82,7 @@ def get_total_norm(
         foreach: one call for a list of tensors (True), one for each tensor (False), or what suits them (None).
 
     Returns:
-        The norm, on the device of the first tensor; zero if there is none.
+        The norm, an ordinary tensor on the device of the first one; zero if there is none.
 
     Raises:
         RuntimeError: the norm is not finite and `error_if_nonfinite` forbids it, or `foreach=True` cannot be had.
@@ -89,7 +97,7 @@ def get_total_norm(
         return torch.tensor(0.0)
     norms: list[Tensor] = []
     for group, at_once in _groups(tensors, foreach):
-        norms.extend(torch._foreach_norm(group, p) if at_once else (torch.linalg.vector_norm(t, p) for t in group))
+        norms.extend(_shared_norms(group, p, at_once) if is_shared(group[0]) else _norms(group, p, at_once))
     norm: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(tensors[0].device) for norm in norms]), p)
     if error_if_nonfinite and not norm.isfinite():
         raise RuntimeError(
@@ -125,14 +133,16 @@ def clip_grads_with_norm_(
     gradients = _gradients(_listed(parameters))
     if not gradients:
         return
-    scale = (limit / (total_norm + 1e-6)).clamp(max=1.0)  # multiplied in any case: to ask would wait for the device
+    # Multiplied in any case: to ask whether it is below 1 would wait for the device.
+    scale = (limit / (whole(total_norm) + 1e-6)).clamp(max=1.0)
     for group, at_once in _groups(gradients, foreach):
         here = scale.to(group[0].device)
+        parts = own_parts(group, group[0])
         if at_once:
-            torch._foreach_mul_(group, here)
+            torch._foreach_mul_(parts, here)
         else:
-            for gradient in group:
-                gradient.mul_(here)
+            for part in parts:
+                part.mul_(here)
 
 
 @torch.no_grad()
@@ -158,12 +168,13 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     """
     limit = float(clip_value)
     for group, at_once in _groups(_gradients(_listed(parameters)), foreach):
+        parts = own_parts(group, group[0])
         if at_once:
-            torch._foreach_clamp_min_(group, -limit)
-            torch._foreach_clamp_max_(group, limit)
+            torch._foreach_clamp_min_(parts, -limit)
+            torch._foreach_clamp_max_(parts, limit)
         else:
-            for gradient in group:
-                gradient.clamp_(-limit, limit)
+            for part in parts:
+                part.clamp_(-limit, limit)
 
 
 def clip_grad_norm(
@@ -198,14 +209,34 @@ def _gradients(parameters: list[Tensor]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
+def _norms(tensors: list[Tensor], p: float, at_once: bool) -> list[Tensor]:
+    if at_once and tensors:
+        return list(torch._foreach_norm(tensors, p))
+    return [torch.linalg.vector_norm(tensor, p) for tensor in tensors]
+
+
+def _shared_norms(tensors: list[Tensor], p: float, at_once: bool) -> list[Tensor]:
+    """The norms of tensors that are divided alike among processes: the norms of their parts' norms."""
+    parts = own_parts(tensors, tensors[0])
+    found = iter(_norms([part for part in parts if part.numel()], p, at_once))
+    nothing = parts[0].new_full((), 0.0 if p >= 0 else math.inf, dtype=parts[0].dtype.to_real())
+    norms = torch.stack([next(found) if part.numel() else nothing for part in parts])
+    assert is_shared(tensors[0])
+    for axis, placement in enumerate(tensors[0].placements):
+        if not placement.is_replicate():
+            norms = torch.linalg.vector_norm(gathered(norms, tensors[0], axis), p, dim=0)
+    return list(norms.unbind())
+
+
 def _groups(tensors: list[Tensor], foreach: bool | None) -> Iterator[tuple[list[Tensor], bool]]:
-    """Tensors of one device and dtype at a time, and whether to work on them in one call."""
-    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    """Tensors of one device, dtype and division among processes at a time, and whether to work on them in one call."""
+    groups: dict[tuple[Any, ...], list[Tensor]] = {}
     for tensor in tensors:
-        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    for (device, _), group in groups.items():
+        division = (tensor.device_mesh, tensor.placements) if is_shared(tensor) else None
+        groups.setdefault((tensor.device, tensor.dtype, division), []).append(tensor)
+    for (device, _, division), group in groups.items():
         able = device.type in LIST_DEVICES
         if foreach and not able:
             raise RuntimeError(f"foreach=True was passed, but can't use the foreach API on {device.type} tensors")
-        plain = all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in group)
+        plain = division is not None or all(type(tensor) in ORDINARY for tensor in group)
         yield group, able and (plain if foreach is None else foreach)
