@@ -18,6 +18,34 @@ class InputError(ValueError):
     """
 
 
+def hush(error: BaseException) -> None:
+    """Mark an error as one that another process of the same run says already.
+
+    Args:
+        error: any.
+
+    Example:
+        >>> error = InputError("--epochs 0: training needs at least one epoch; give a positive number.")
+        >>> hush(error)
+        >>> hushed(error)
+        True
+    """
+    vars(error)["hushed"] = True
+
+
+def hushed(error: BaseException) -> bool:
+    """Whether another process says it.
+
+    Args:
+        error: any.
+
+    Example:
+        >>> hushed(OSError("no space left on device"))
+        False
+    """
+    return "hushed" in vars(error)
+
+
 def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: a question about the nearest choice, or a full stop.
 

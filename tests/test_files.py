@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minimodels.files import replacing, write_json
+from minimodels.files import folders, remove_folder, replacing, replacing_folder, standing, sweep, write_json
 
 
 def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
@@ -118,3 +118,123 @@ def test_json_is_readable_text_without_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, float("nan"))
     assert path.read_bytes().startswith(b"{")
+
+
+def fill(folder, text):
+    with replacing_folder(folder) as temporary:
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "a.txt").write_text(text)
+
+
+def content(folder):
+    return (standing(folder) / "sub" / "a.txt").read_text()
+
+
+def test_a_folder_takes_the_place_of_the_old_one_when_it_is_whole(tmp_path):
+    folder = tmp_path / "new" / "deep" / "state"
+    fill(folder, "first")
+    with replacing_folder(folder) as temporary:
+        assert content(folder) == "first"
+        (temporary / "b").touch()
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    assert [path.name for path in folder.parent.iterdir()] == ["state"]
+
+
+def test_a_file_or_a_link_of_that_name_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    fill(tmp_path / "elsewhere", "kept")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").touch()
+    for name in ("link", "file"):
+        fill(tmp_path / name, "new")
+        assert content(tmp_path / name) == "new"
+    assert content(tmp_path / "elsewhere") == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "file", "link"]
+
+
+def half(folder):
+    with replacing_folder(folder) as temporary:
+        write_half(temporary / "a.txt")
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
+    fill(tmp_path / "state", "old")
+    with pytest.raises(OSError, match="full") as caught:
+        half(tmp_path / "state")
+    assert caught.value.filename == str(tmp_path / "state")
+    assert content(tmp_path / "state") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_rename_that_fails_puts_the_old_folder_back(tmp_path, monkeypatch):
+    fill(tmp_path / "state", "old")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path.suffix == ".part":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        fill(tmp_path / "state", "new")
+    assert caught.value.filename == str(tmp_path / "state")
+    assert content(tmp_path / "state") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_folder_is_found_between_the_two_renames(tmp_path, monkeypatch):
+    fill(tmp_path / "state", "old")
+    rename, seen = Path.rename, []
+
+    def watch(path, target):
+        seen.append((content(tmp_path / "state"), folders(tmp_path)))
+        result = rename(path, target)
+        seen.append((content(tmp_path / "state"), folders(tmp_path)))
+        return result
+
+    monkeypatch.setattr(Path, "rename", watch)
+    fill(tmp_path / "state", "new")
+    assert [text for text, _ in seen] == ["old", "old", "old", "new"]
+    assert all(found == [tmp_path / "state"] for _, found in seen)
+
+
+def test_leftovers_are_cleared_away_or_put_back(tmp_path):
+    parts = (".a-1.0123abcd.part", ".b-1.0123abcd.part", ".a-3.part")
+    for name in (*parts, ".a-1.0123abcd.old", ".a-2.0123abcd.old", "a-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x").touch()
+    (tmp_path / ".a-4.0123abcd.part").touch()
+    assert folders(tmp_path) == [tmp_path / name for name in (".a-3.part", "a-1", "a-2")]
+    sweep(tmp_path, "a-")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a-3.part", ".b-1.0123abcd.part", "a-1", "a-2"]
+    sweep(tmp_path / "nothing", "a-")
+
+
+def test_a_folder_that_is_removed_is_gone_at_once(tmp_path, monkeypatch):
+    fill(tmp_path / "state", "old")
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # as if the process were killed here
+    remove_folder(tmp_path / "state")
+    assert folders(tmp_path) == []
+    monkeypatch.undo()
+    sweep(tmp_path, "state")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are flushed on POSIX alone")
+def test_a_folder_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch):
+    events, flush, rename = [], os.fsync, Path.rename
+
+    def note_flush(handle):
+        events.append(os.fstat(handle).st_ino)
+        flush(handle)
+
+    def note_rename(path, target):
+        events.append(target.name)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", note_flush)
+        patch.setattr(Path, "rename", note_rename)
+        with replacing_folder(tmp_path / "new" / "state") as temporary:
+            inner = temporary.stat().st_ino
+    assert events == [tmp_path.stat().st_ino, inner, "state", (tmp_path / "new").stat().st_ino]

@@ -240,6 +240,13 @@ def test_tensors_that_share_memory_are_all_saved(tmp_path: Path) -> None:
     assert torch.equal(other.first, other.weight[:2])
 
 
+def test_a_single_number_may_have_any_stride(tmp_path: Path) -> None:
+    model, other = nn.ParameterDict({"scale": torch.ones(4, 2)[:1, 1]}), nn.ParameterDict({"scale": torch.zeros(1)})
+    save_model(tmp_path / "m", model)
+    load_model(tmp_path / "m", other)
+    assert torch.equal(other["scale"], torch.ones(1))
+
+
 def test_state_that_is_no_tensor_is_refused_by_name(tmp_path: Path, saved: Path) -> None:
     class Counting(nn.Linear):
         def get_extra_state(self) -> dict[str, int]:
