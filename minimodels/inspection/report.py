@@ -40,6 +40,23 @@ def is_share(name: str) -> bool:
     return name.endswith("accuracy")
 
 
+RISING = ("accuracy", "auc", "bleu", "f1", "iou", "precision", "recall")
+FALLING = ("loss", "error", "perplexity", "bits_per_byte", "bits_per_character")
+
+
+def larger_is_better(name: str) -> bool | None:
+    """Whether a quantity of this name is better when it is larger; None where the name does not say.
+
+    Args:
+        name: such as "loss" or "val_accuracy"; what counts is its end.
+
+    Example:
+        >>> larger_is_better("val_accuracy"), larger_is_better("squared_error"), larger_is_better("lr")
+        (True, False, None)
+    """
+    return True if name.endswith(RISING) else False if name.endswith(FALLING) else None
+
+
 def curves(records: Sequence[Mapping[str, float]], path: str | os.PathLike[str], title: str = "") -> None:
     """Draw how training went: one panel for each quantity that was measured in training and on held-out data.
 

@@ -74,3 +74,12 @@ def test_a_misspelt_name_and_a_wrong_shape_are_told():
         model(images)
     with pytest.raises(InputError, match="keep the shape"), patch(model, {"features.0/convolution.output": torch.sum}):
         model(images)
+
+
+def test_depthwise_patches_are_seen_too():
+    layer = Conv2d(2, 4, 3, groups=2)
+    images = torch.rand(1, 2, 5, 6)
+    with trace(layer) as values:
+        output = layer(images)
+    assert values["convolution.patches"][0].shape == (2, 3 * 4, 9)
+    torch.testing.assert_close(output, layer(images))

@@ -63,9 +63,11 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
     """
     if not x.is_floating_point() or w.shape[1] == 0 or steps_aside(x, w):
         return "definition"
+    if listened():  # depthwise too: the patches are what there is to see
+        return "im2col"
     if windows.groups > 1 and w.shape[1] == 1:
         return "shifts"
-    if listened() or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
         return "im2col"
     if x.is_cpu and _spectra_pay(w, windows):  # on other devices nothing was measured
         return "fft"

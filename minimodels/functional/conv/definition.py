@@ -90,6 +90,6 @@ def convolve_transposed(x: Tensor, w: Tensor, bias: Tensor | None, size: tuple[i
     y = x.new_zeros(x.shape[0], groups, outputs, math.prod(padded))  # [N, G, O/G, padded]
     for i, w_i in zip(windows.elements(), w.unbind(3), strict=True):
         stamped = places[windows.met_by(i, counts)].flatten()  # [counts], the places s·p + d·i
-        y = y.index_add(3, stamped, torch.einsum("ngcp,gco->ngop", x, w_i))
+        y = y.index_add(3, stamped, w_i.mT @ x)  # [N, G, O/G, counts], the sums Σ_c w[c, o, i] · x[n, c, p]
     y = y.reshape(x.shape[0], groups * outputs, *padded)[(slice(None), slice(None), *windows.inside(size))]
     return y if bias is None else y + bias.view(-1, *[1] * len(counts))

@@ -24,7 +24,7 @@ from minimodels.functional.conv import checks, choice, definition, im2col
 from minimodels.functional.precision import accumulator, autocast_to_low_precision
 from minimodels.functional.transforms import apply, owned, steps_aside
 from minimodels.shapes import Windows, effective_kernel_size
-from minimodels.tap import tap
+from minimodels.tap import listened, tap
 
 
 def conv_transpose1d(
@@ -86,9 +86,8 @@ def conv_transpose2d(
 
     with stride s, dilation d, and b[o] on top. It is `conv2d` read backwards: ⟨y, conv2d(x)⟩ = ⟨conv_transpose2d(y), x⟩
     with the same weight. The algorithm is that of its input gradient, or in-place stamps where every channel stands for
-    itself (depthwise); while a `torch.func` transform or forward-mode
-    differentiation is active, for complex and integer numbers, and where output padding reaches beyond a stride, it
-    is the definition.
+    itself (depthwise); while a `torch.func` transform or forward-mode differentiation is active or a tap is listened
+    to, for complex and integer numbers, and where output padding reaches beyond a stride, it is the definition.
 
     Args:
         input: one image or a batch.
@@ -229,7 +228,8 @@ def _checked_size(input: Tensor, weight: Tensor, rests: tuple[int, ...], windows
 
 def _stamped(x: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ...], windows: Windows) -> Tensor:
     """Take the convolution's input gradient where it has one of the sort: else the definition, at least in float32."""
-    if x.is_floating_point() and not steps_aside(x, w) and windows.output_size(size) == tuple(x.shape[2:]):
+    aside = listened() or not x.is_floating_point() or steps_aside(x, w)
+    if not aside and windows.output_size(size) == tuple(x.shape[2:]):
         return apply(_Transposed, x, w, bias, size, windows)
     wide = accumulator(x.dtype)
     wide_bias = None if bias is None else bias.to(wide)

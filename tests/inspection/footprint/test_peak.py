@@ -1,0 +1,77 @@
+"""The peak, beside that of real passes, and of passes at full size in which every tensor has a shape but no memory."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+
+from minimodels.functional.activations import curves
+from minimodels.functional.attention import cutting
+from minimodels.functional.norms import pieces
+from minimodels.inspection.footprint import Setup, memory, most_sequences
+from tests.inspection.footprint.real import config, peak
+
+SETTINGS = [
+    {"precision": precision, "recompute": recompute, "passes": passes}
+    for precision, recompute, passes in (("float32", False, 1), ("bfloat16", False, 2), ("bfloat16", True, 1))
+]
+settings = pytest.mark.parametrize("given", SETTINGS, ids=lambda given: "-".join(map(str, given.values())))
+
+
+@settings
+@pytest.mark.parametrize("batch", [1, 8])
+def test_small_and_real(given, batch):
+    sizes = {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 512, "n_positions": 128}
+    setup = Setup(config=config(**sizes), batch=batch, optimizer="sgd", accelerator=False, **given)
+    found = memory(setup).peak
+    assert 0.88 * found < peak(setup) < 1.04 * found
+
+
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch):
+    """Tiles and chunks as large as there, on the CPU, whose tensors are the ones that can be watched here."""
+    monkeypatch.setattr(cutting, "ROWS", cutting.DEVICE_ROWS)
+    monkeypatch.setattr(cutting, "TILE", cutting.DEVICE_TILE // torch.get_num_threads())
+    monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
+    monkeypatch.setattr(curves, "CHUNK", 1 << 40)
+
+
+@settings
+@pytest.mark.parametrize(
+    ("name", "batch", "within"),
+    [("gpt2-xl", 8, 0.001), ("gpt2", 16, 0.001), ("gpt2", 2, 0.03)],  # where GELU needs the most, and where attention
+)
+@pytest.mark.usefixtures("as_on_an_accelerator")
+def test_a_block_of_full_size(given, name, batch, within):
+    setup = Setup.of(name, batch=batch, optimizer="sgd", **given)
+    setup = replace(setup, config=replace(setup.config, n_layer=1, vocab_size=64))  # next to nothing but the block
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert peak(setup) == pytest.approx(memory(setup).peak, rel=within)
+
+
+@pytest.mark.parametrize(
+    ("layers", "given"), [(48, {"batch": 8}), (3, {}), (3, {"passes": 2}), (3, {"precision": "float32"})], ids=str
+)
+@pytest.mark.usefixtures("as_on_an_accelerator")
+def test_gpt2_xl(layers, given):
+    setup = Setup.of("gpt2-xl", optimizer="sgd", **given)
+    setup = replace(setup, config=replace(setup.config, n_layer=layers))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert peak(setup) == pytest.approx(memory(setup).peak, rel=0.001)
+
+
+def test_most_sequences_are_the_last_that_fit():
+    setup, room = Setup.of("gpt2-xl"), 72e9
+    most = most_sequences(setup, room)
+    assert memory(replace(setup, batch=most)).peak <= room < memory(replace(setup, batch=most + 1)).peak
+
+
+def test_shards_of_one_device_are_the_whole():
+    assert memory(Setup.of("gpt2", shard=True)) == memory(Setup.of("gpt2"))
+
+
+def test_more_devices_need_less_each():
+    peaks = [memory(Setup.of("gpt2-xl", shard=True, devices=devices)).peak for devices in (1, 2, 8, 64)]
+    assert peaks == sorted(peaks, reverse=True)
+    assert len({*peaks}) == 4
