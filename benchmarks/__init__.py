@@ -2,6 +2,9 @@
 
 python -m benchmarks                      every family, with as many threads as torch takes
 python -m benchmarks conv --threads 1     one family
+python -m benchmarks --device cuda --dtype bfloat16 --quick     on a graphics card, in a few minutes
+python -m benchmarks norm --mode compiled                       both sides through torch.compile
+python -m benchmarks conv --compare benchmarks/results          what is slower or faster than it was
 python -m benchmarks --report             results/README.md anew from the stored results
 
 cases        what a case is, and how a layer becomes one
@@ -22,7 +25,16 @@ algorithms   the algorithms of one operation against each other
 contests     what they compete in
 errors       how far every layer is from float64, in each precision
 tokenizer    learning byte pairs, encoding and decoding
-run          comparing, timing, and the record of a run
+options      the flags, and what they come to
+run          a case from its first numbers to its entry
+checking     whether both sides compute the same
+clocks       timing a side: by the host's clock, by a graphics card's
+card         what CUDA tells of a graphics card
+ceilings     how fast the machine multiplies and copies
+records      the record of a run, written and read
+comparison   a run against an older one
+roofline     what was reached of what the machine can do, as a column and as a picture
 report       results/README.md from records
+rows         one case as a line of a table
 tables       what every table is made of
 """

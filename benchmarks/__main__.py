@@ -1,11 +1,10 @@
 """The command line: `python -m benchmarks [family ...]`."""
 
-import argparse
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from benchmarks import (
     activations,
     attention,
+    card,
     conv,
     linear,
     lookup,
@@ -27,12 +27,17 @@ from benchmarks import (
     transformer,
 )
 from benchmarks.cases import Case, Entries, Setting
-from benchmarks.run import TOLERANCE, MismatchError, machine, measure, record
+from benchmarks.ceilings import ceilings
+from benchmarks.checking import MismatchError
+from benchmarks.comparison import compare, stored
+from benchmarks.options import command, parser, setting
+from benchmarks.records import machine, record
+from benchmarks.rows import expected, row
+from benchmarks.run import attempt, effort
 from benchmarks.studies import STUDIES
 from benchmarks.tables import line
 from minimodels.errors import InputError
 from minimodels.recipes.wording import did_you_mean, listing
-from minimodels.training.devices import find_device
 
 FAMILIES = {
     "conv": conv.CASES,
@@ -49,38 +54,17 @@ FAMILIES = {
     "optim": optim.CASES,
 }
 RESULTS = Path(__file__).parent / "results"
-DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCE}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The flags; the default stands in brackets."""
-    build = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Time our layers and optimisers against torch's.",
-    )
-    build.add_argument(
-        "families", nargs="*", metavar="family", help=f"{', '.join([*FAMILIES, *STUDIES])}; all when none is named"
-    )
-    build.add_argument("--threads", type=int, help="threads of both sides; torch's own choice when not given")
-    build.add_argument("--repeats", type=int, default=20, help="least number of rounds for a case (%(default)s)")
-    build.add_argument("--min-time", type=float, default=1.0, help="least number of seconds for a case (%(default)s)")
-    build.add_argument("--dtype", choices=DTYPES, default="float32", help="of inputs and weights (%(default)s)")
-    build.add_argument("--device", default="cpu", help="auto, cpu, cuda, mps (%(default)s)")
-    build.add_argument("--output", type=Path, help="folder of the results (benchmarks/results)")
-    build.add_argument("--tiny", action="store_true", help="shrink every case, only to see that it runs; saves nothing")
-    build.add_argument("--report", action="store_true", help="only write README.md from the results that are there")
-    return build
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the families that are named, print their tables and save their records.
 
     Returns:
-        The exit status: 2 when the input is at fault or Ctrl-C stopped the run, 1 when ours and torch's do not
-        compute the same.
+        The exit status: 2 when the input is at fault or Ctrl-C stopped the run, 1 when a case failed or ours and
+        torch's do not compute the same.
     """
     try:
-        _main(list(sys.argv[1:] if arguments is None else arguments))
+        failed = _main(list(sys.argv[1:] if arguments is None else arguments))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -90,65 +74,109 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped by Ctrl-C: only families that were finished have been saved.", file=sys.stderr)
         return 2
-    return 0
+    print("".join(f"{sentence}\n" for sentence in failed), end="", file=sys.stderr)
+    return 1 if failed else 0
 
 
-def _main(arguments: list[str]) -> None:
-    options = parser().parse_args(arguments)
-    families = _families(options.families)
-    setting = Setting(DTYPES[options.dtype], find_device(options.device), options.tiny)
-    for flag in ("threads", "repeats"):
-        value = getattr(options, flag)
-        if value is not None and value < 1:
-            raise InputError(f"--{flag} {value}: give a number from 1 upwards.")
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+def _main(arguments: list[str]) -> list[str]:
+    """Do what the command line says; what failed, a sentence a case."""
+    options = parser([*FAMILIES, *STUDIES]).parse_args(arguments)
+    families = _families(options)
+    chosen = setting(options)
+    old = stored(options.compare) if options.compare else []
     folder = options.output or RESULTS
     if options.report:
         with _writing(folder):
             report.write_readme(folder)
-        return
-    saved = options.output is not None or not options.tiny
-    if saved:
+        records = stored(folder) if old else []
+    else:
+        records = _measured(families, chosen, options, folder)
+    if old:
+        print("\n" + "\n".join(compare(old, records)))
+    return [] if options.report else [sentence for made in records for sentence in _failures(made)]
+
+
+def _measured(families: list[str], setting: Setting, options: Namespace, folder: Path) -> list[dict[str, Any]]:
+    """The records of all families, each saved as soon as it is whole."""
+    if saved := options.output is not None or not options.tiny:
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    card.round_products(options.tf32)
     about = machine(setting.device, torch.get_num_threads())
+    about["ceilings"] = ceilings(setting)
+    records = []
     for family in families:
-        print(
-            f"\n{family} on {about['slug']}, {options.dtype}, torch {torch.__version__}" + ", tiny sizes" * options.tiny
-        )
-        run = STUDIES[family].run if family in STUDIES else partial(_beside_torch, FAMILIES[family])
-        entries = run(setting, options)
+        print(f"\n{_title(family, setting, about)}")
+        records.append(_record(family, setting, _run(family, setting, options, about), options, about))
         if saved:
             with _writing(folder):
-                print(report.save(_record(family, setting, entries, options), folder))
+                print(report.save(records[-1], folder))
+    return records
 
 
-def _beside_torch(cases: list[Case], setting: Setting, options: argparse.Namespace) -> Entries:
-    """Measure a family's cases, and print its table line by line."""
-    print(line(report.HEADER))
-    entries = []
-    for case in cases:
-        entries.append(measure(case, setting, repeats=options.repeats, min_time=options.min_time))
-        print(line(report.row(entries[-1])), flush=True)
+def _run(family: str, setting: Setting, options: Namespace, about: dict[str, Any]) -> Entries:
+    """Measure a family, and print its table line by line."""
+    if family in STUDIES:
+        return STUDIES[family].run(setting, Namespace(**vars(options) | {"repeats": effort(options).repeats}))
+    names, entries = expected(setting), []
+    print(line(("case", *names)))
+    for case in _cases(family, options):
+        entries.append(attempt(case, setting, effort(options)))
+        print(line(row(entries[-1], names, about["ceilings"])), flush=True)
     return entries
 
 
-def _record(family: str, setting: Setting, entries: Entries, options: argparse.Namespace) -> dict[str, Any]:
-    made = record(family, setting, entries, _command(family, options))
+def _cases(family: str, options: Namespace) -> list[Case]:
+    return [
+        case
+        for case in FAMILIES.get(family, [])
+        if options.only is None or any(words in str(case) for words in options.only)
+    ]
+
+
+def _title(family: str, setting: Setting, about: dict[str, Any]) -> str:
+    words = [about["slug"], str(setting.dtype).removeprefix("torch."), f"torch {torch.__version__}"]
+    words += ["TF32"] * setting.tf32 + ["compiled"] * setting.compiled + ["tiny sizes"] * setting.tiny
+    return f"{family} on {', '.join(words)}"
+
+
+def _record(
+    family: str, setting: Setting, entries: Entries, options: Namespace, about: dict[str, Any]
+) -> dict[str, Any]:
+    made = record(family, setting, entries, command(family, options), about)
     dtypes = STUDIES[family].dtypes if family in STUDIES else ()
     return made | {"dtype": ", ".join(dtypes) or made["dtype"]}
 
 
-def _families(names: list[str]) -> list[str]:
+def _failures(made: dict[str, Any]) -> list[str]:
+    return [
+        f"{made['family']}: {entry['name']}, {entry['mode']}: {entry['failed']}"
+        for entry in made["cases"]
+        if "failed" in entry
+    ]
+
+
+def _families(options: Namespace) -> list[str]:
     known = [*FAMILIES, *STUDIES]
-    for name in names:
+    for name in options.families:
         if name not in known:
             raise InputError(
                 f"{name}: there is no such family of benchmarks, only {listing(known)}{did_you_mean(name, known)}"
             )
-    return names or known
+    if options.only is None and options.mode == "eager":
+        return options.families or known
+    for name in options.families:
+        if name in STUDIES:
+            raise InputError(f"{name}: it brings its own cases and runs them eagerly; leave out --only and --mode.")
+    holding = [name for name in options.families or FAMILIES if _cases(name, options)]
+    if not holding:
+        raise InputError(
+            f"--only {', '.join(options.only)}: no case there has this in its name; leave it out to see them all."
+        )
+    return holding
 
 
 @contextmanager
@@ -160,16 +188,6 @@ def _writing(folder: Path) -> Iterator[None]:
         raise InputError(
             f"--output {folder}: cannot be written ({error.strerror or error}); give another folder."
         ) from error
-
-
-def _command(family: str, options: argparse.Namespace) -> str:
-    """The line that repeats a family's run; where the results went is nobody else's concern."""
-    words = ["python -m benchmarks", family]
-    for flag in ("threads", "repeats", "min_time", "dtype", "device"):
-        value = getattr(options, flag)
-        if value != parser().get_default(flag):
-            words.append(f"--{flag.replace('_', '-')} {value}")
-    return " ".join(words + ["--tiny"] * options.tiny)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ def activation(name: str, **settings: Any) -> list[Case]:
         return layer
 
     def shape(setting: Setting) -> list[int]:
-        return [3, 8] if setting.tiny else [512, 3072]
+        return [3, 8] if setting.tiny else [512 * setting.larger, 3072]
 
     told = ", ".join(f"{key}={value}" for key, value in settings.items())
-    return layer_cases("activations", f"{name}({told}): 512x3072", build, shape)
+    return layer_cases("activations", f"{name}({told}): 512x3072", build, shape, larger=16)
 
 
 CASES = [

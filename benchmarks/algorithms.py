@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import Entries, Outputs, Setting, Study
+from benchmarks.checking import MismatchError, tolerance
+from benchmarks.clocks import spread
 from benchmarks.contests import CONTESTS, Contest
-from benchmarks.run import TOLERANCE, MismatchError, spread
 from benchmarks.tables import markdown, milliseconds
 from minimodels.files import replacing
 
@@ -44,7 +45,7 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
     operands = contest.make(setting)
     errors = {str(dtype).removeprefix("torch."): _errors(contest, mode, operands, dtype) for dtype in ERRORS}
     for name, error in _errors(contest, mode, operands, setting.dtype).items():
-        if not error <= TOLERANCE[setting.dtype]:
+        if not error <= tolerance(setting):
             raise MismatchError(f"{contest.name}, {mode}: {name} is {error:.1e} off the definition; nothing was timed.")
     times = in_turns({name: _work(f, mode, operands) for name, f in contest.entrants.items()}, setting, repeats)
     ours = {name: statistics.median(seconds) for name, seconds in times.items() if name != "torch"}

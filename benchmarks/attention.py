@@ -3,26 +3,30 @@
 The lengths are those of training; a batch of one has 12 heads of 64, as GPT-2 has.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.cases import Case, Outputs, Pair, Setting
+from benchmarks.cases import Case, Outputs, Pair, Setting, both_ways
 from minimodels import functional as F
 
 Sizes = tuple[int, int, int, int]
 T = torch.nn.functional
 
 
-def attention(name: str, query: Sizes, key: Sizes | None = None, *, backward: bool = True, **kwargs: Any) -> list[Case]:
-    """The cases of one shape.
+def attention(
+    name: str, query: Sizes, key: Sizes | None = None, *, backward: bool = True, larger: int = 16, **kwargs: Any
+) -> list[Case]:
+    """The cases of one shape. A causal mask halves the products; either backward product has two of its own.
 
     Args:
         name: the first column of the table.
         query: its sizes, [N, H, L, d].
         key: those of keys and values, where they differ.
         backward: time the derivative too.
+        larger: how many times as large the batch is on a graphics card.
         kwargs: what both sides are called with besides.
     """
 
@@ -30,8 +34,9 @@ def attention(name: str, query: Sizes, key: Sizes | None = None, *, backward: bo
         shapes = query, key or query, key or query
         if setting.tiny:
             shapes = tuple((1, heads, min(length, 5), 4) for _, heads, length, _ in shapes)
+        shapes = tuple((setting.larger * batch, *rest) for batch, *rest in shapes)
         operands = [setting.noise(*shape).requires_grad_(backward) for shape in shapes]
-        upstream = setting.noise(*shapes[0])
+        upstream = setting.noise(*shapes[0]) if backward else None
 
         def forward(f: Any) -> Outputs:
             with torch.no_grad():
@@ -42,15 +47,18 @@ def attention(name: str, query: Sizes, key: Sizes | None = None, *, backward: bo
             return (output.detach(), *torch.autograd.grad(output, operands, upstream))
 
         work = both if backward else forward
-        ours, reference = F.scaled_dot_product_attention, T.scaled_dot_product_attention
-        return Pair(lambda: work(ours), lambda: work(reference), lambda side: side())
+        ours, reference = setting.ready(F.scaled_dot_product_attention, T.scaled_dot_product_attention)
+        flops = 4.0 * math.prod(shapes[0]) * shapes[1][2] / (2 if kwargs.get("is_causal") else 1)
+        return Pair(
+            lambda: work(ours),
+            lambda: work(reference),
+            lambda side: side(),
+            operands + ([] if upstream is None else [upstream]),
+            flops=flops * (3 if backward else 1),
+        )
 
-    modes = {"forward": False, "forward + backward": True}
-    return [
-        Case("attention", name, mode, lambda setting, both=both: make(setting, backward=both))  # type: ignore[misc]
-        for mode, both in modes.items()
-        if backward or not both
-    ]
+    cases = both_ways("attention", name, make, larger)
+    return cases if backward else cases[:1]
 
 
 SHARED = (1, 4, 1024, 64)

@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,97 @@ Entries = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and with which numbers a case runs; `tiny` shrinks every size, to see that the case works at all."""
+    """Where and with which numbers a case runs.
+
+    `tiny` shrinks every size, to see that the case works at all; `larger` multiplies the batch, to fill a graphics
+    card; `compiled` runs both sides through `torch.compile`; `tf32` lets CUDA's float32 products round to 10 bits.
+    All numbers are drawn in float32 and rounded to `rounded` (`dtype` when not given), so that the same problem
+    can be computed in a wider `dtype`.
+    """
 
     dtype: torch.dtype
     device: torch.device
     tiny: bool = False
+    compiled: bool = False
+    tf32: bool = False
+    larger: int = 1
+    rounded: torch.dtype | None = None
 
-    def noise(self, *shape: int) -> Tensor:
-        """Numbers of a normal distribution in this setting's dtype, on its device."""
-        return torch.randn(shape, dtype=self.dtype, device=self.device)
+    def noise(self, *shape: int, scale: float = 1.0) -> Tensor:
+        """Numbers of a normal distribution."""
+        return self._rounded(scale * torch.randn(shape, dtype=self._drawn(), device=self.device))
+
+    def parts(self, *shape: int) -> Tensor:
+        """Numbers between 0 and 1."""
+        return self._rounded(torch.rand(shape, dtype=self._drawn(), device=self.device))
+
+    def built(self, build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        """A layer, made where it will run: there its first weights are drawn in no time."""
+        with self.device:
+            module = build()
+        return module.to(self.device, self.rounded or self.dtype).to(self.dtype)
+
+    def ready(self, ours: Any, reference: Any) -> tuple[Any, Any]:
+        """The two sides' modules or functions as they will be called.
+
+        The compiler knows attention by its pattern and puts PyTorch's own kernel in its place. That would be the
+        reference, not ours: for our side it matches no patterns.
+        """
+        if not self.compiled:
+            return ours, reference
+        compiled = partial(torch.compile, dynamic=False)
+        return compiled(ours, options={"pattern_matcher": False}), compiled(reference)
+
+    def truth(self) -> "Setting":
+        """The same numbers, computed in float32 without a compiler."""
+        return replace(self, dtype=torch.float32, rounded=self.dtype, compiled=False, tf32=False)
+
+    def _drawn(self) -> torch.dtype:
+        return torch.promote_types(self.dtype, torch.float32)
+
+    def _rounded(self, numbers: Tensor) -> Tensor:
+        return numbers.to(self.rounded or self.dtype).to(self.dtype)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The two sides: what is timed, and how to look at what it computed, which `results` gives after one call."""
+    """The two sides: what is timed, and how to look at what it computed, which `results` gives after one call.
+
+    `operands` is what a call has to read; `moved` says how many bytes it reads and writes where that is more than all
+    operands and all results once; `flops` counts floating-point operations of its products, two a multiply-add, where
+    products are the work.
+    """
 
     ours: Callable[[], Any]
     reference: Callable[[], Any]
     results: Callable[[Callable[[], Any]], Outputs]
+    operands: Sequence[Tensor] = ()
+    moved: int | None = None
+    flops: float | None = None
 
 
 @dataclass(frozen=True)
 class Case:
     """One line of a table.
 
-    `make` draws inputs and weights from torch's global generator and gives the pair that works on them.
+    `make` draws inputs and weights from torch's global generator and gives the pair that works on them. On a graphics
+    card the batch is `larger` times as large; the name then says so.
     """
 
     family: str
     name: str
     mode: str
     make: Callable[[Setting], Pair]
+    larger: int = 1
 
     def __str__(self) -> str:
         return f"{self.name}, {self.mode}"
+
+    def enlarged(self, setting: Setting) -> tuple["Case", Setting]:
+        """The case and its setting as they run on the setting's device."""
+        if setting.device.type != "cuda" or setting.tiny or self.larger == 1:
+            return self, setting
+        return replace(self, name=f"{self.name}, {self.larger} times the batch"), replace(setting, larger=self.larger)
 
 
 def layer_cases(
@@ -60,6 +118,8 @@ def layer_cases(
     shape: Callable[[Setting], Sequence[int]],
     *,
     first: bool = False,
+    larger: int = 1,
+    products: Callable[[Setting], Sequence[float]] | None = None,
 ) -> list[Case]:
     """A layer forward, and forward with backward, with the same weights on both sides.
 
@@ -69,14 +129,18 @@ def layer_cases(
         build: makes the layer from a module of layers, `minimodels.nn` or `torch.nn`.
         shape: the shape of the input.
         first: nothing stands before this layer, so that no gradient of its input is asked for.
+        larger: how many times as large the batch is on a graphics card.
+        products: floating-point operations of the products in a forward pass, the input's first. The backward pass
+            has two such products for each, one for either factor's gradient.
     """
 
     def make(setting: Setting, *, backward: bool) -> Pair:
-        layers = [build(module, setting).to(setting.device, setting.dtype) for module in (nn, torch.nn)]
+        layers = [setting.built(partial(build, module, setting)) for module in (nn, torch.nn)]
         layers[0].load_state_dict(layers[1].state_dict())
         input = setting.noise(*shape(setting)).requires_grad_(backward and not first)
         with torch.no_grad():
-            upstream = torch.randn_like(layers[1](input))
+            upstream = setting.noise(*layers[1](input).shape) if backward else None
+        operands = [input, *layers[1].parameters(), *([] if upstream is None else [upstream])]
 
         def forward(layer: torch.nn.Module) -> Outputs:
             with torch.no_grad():
@@ -88,11 +152,21 @@ def layer_cases(
             return (output.detach(), *torch.autograd.grad(output, sources, upstream))
 
         work = both if backward else forward
-        return Pair(lambda: work(layers[0]), lambda: work(layers[1]), lambda side: side())
+        ours, reference = setting.ready(*layers)
+        flops = None
+        if products is not None:
+            steps = products(setting)
+            flops = 3 * sum(steps) - first * steps[0] if backward else sum(steps)
+        return Pair(lambda: work(ours), lambda: work(reference), lambda side: side(), operands, flops=flops)
 
+    return both_ways(family, name, make, larger)
+
+
+def both_ways(family: str, name: str, make: Callable[..., Pair], larger: int = 1) -> list[Case]:
+    """The cases of what `make` gives without a backward pass, and with one."""
     return [
-        Case(family, name, "forward", lambda setting: make(setting, backward=False)),
-        Case(family, name, "forward + backward", lambda setting: make(setting, backward=True)),
+        Case(family, name, "forward", partial(make, backward=False), larger),
+        Case(family, name, "forward + backward", partial(make, backward=True), larger),
     ]
 
 

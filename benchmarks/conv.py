@@ -1,10 +1,14 @@
 """Convolutions: the three of the digit CNN, the shapes of larger networks, sequences, volumes, and the way back."""
 
+import math
 from typing import Any
 
 import torch
 
 from benchmarks.cases import Case, Setting, layer_cases
+
+LARGER = 16
+"""How many times as large the batch is on a graphics card: 8 images do not occupy it."""
 
 
 def conv(name: str, batch: int, channels: int, size: int, out: int, kernel: int, **settings: Any) -> list[Case]:
@@ -18,14 +22,26 @@ def conv(name: str, batch: int, channels: int, size: int, out: int, kernel: int,
     layer = settings.pop("layer", "Conv2d")
     sizes = settings.pop("sizes", (size, size))
 
+    def widths(setting: Setting) -> tuple[int, int]:
+        return (min(channels, 4), min(out, 4)) if setting.tiny else (channels, out)
+
     def build(module: Any, setting: Setting) -> torch.nn.Module:
-        inner, outer = (min(channels, 4), min(out, 4)) if setting.tiny else (channels, out)
+        inner, outer = widths(setting)
         return getattr(module, layer)(inner, outer, kernel, groups=inner if depthwise else 1, **settings)
 
     def shape(setting: Setting) -> list[int]:
-        return [1, min(channels, 4), *(min(n, 9) for n in sizes)] if setting.tiny else [batch, channels, *sizes]
+        images, side = (1, [min(n, 9) for n in sizes]) if setting.tiny else (batch * setting.larger, sizes)
+        return [images, widths(setting)[0], *side]
 
-    return layer_cases("conv", name, build, shape, first=first)
+    def products(setting: Setting) -> list[float]:
+        images, inner, *side = shape(setting)
+        margin, stride = 2 * settings.get("padding", 0) - kernel, settings.get("stride", 1)
+        turned = layer.startswith("ConvTranspose")  # there each element of the input meets the whole kernel
+        places = math.prod(side if turned else ((n + margin) // stride + 1 for n in side))
+        pairs = inner if depthwise else inner * widths(setting)[1]
+        return [2.0 * images * places * pairs * kernel ** len(side)]
+
+    return layer_cases("conv", name, build, shape, first=first, larger=LARGER, products=products)
 
 
 CASES = [

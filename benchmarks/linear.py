@@ -8,7 +8,7 @@ import torch
 from benchmarks.cases import Case, Setting, layer_cases
 
 
-def dense(name: str, rows: int, *widths: int, first: bool = False) -> list[Case]:
+def dense(name: str, rows: int, *widths: int, first: bool = False, larger: int = 16) -> list[Case]:
     """The cases of a chain of dense layers with ReLU between them."""
 
     def sizes(setting: Setting) -> list[int]:
@@ -22,9 +22,12 @@ def dense(name: str, rows: int, *widths: int, first: bool = False) -> list[Case]
         return module.Sequential(*layers[:-1])
 
     def shape(setting: Setting) -> list[int]:
-        return [min(rows, 3) if setting.tiny else rows, sizes(setting)[0]]
+        return [min(rows, 3) if setting.tiny else rows * setting.larger, sizes(setting)[0]]
 
-    return layer_cases("linear", name, build, shape, first=first)
+    def products(setting: Setting) -> list[float]:
+        return [2.0 * shape(setting)[0] * inner * outer for inner, outer in itertools.pairwise(sizes(setting))]
+
+    return layer_cases("linear", name, build, shape, first=first, larger=larger, products=products)
 
 
 CASES = [
@@ -33,6 +36,6 @@ CASES = [
     *dense("perceptron: 64 rows, 784-512-512-10", 64, 784, 512, 512, 10, first=True),
     *dense("GPT-2 attention: 512 rows, 768 to 2304", 512, 768, 2304),
     *dense("GPT-2 block: 512 rows, 768-3072-768", 512, 768, 3072, 768),
-    *dense("GPT-2 block, one token: 768-3072-768", 1, 768, 3072, 768),
+    *dense("GPT-2 block, one token: 768-3072-768", 1, 768, 3072, 768, larger=1),
     *dense("GPT-2 head: 64 rows, 768 to 50257", 64, 768, 50257),
 ]

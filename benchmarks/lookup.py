@@ -1,10 +1,11 @@
 """Embeddings: the table of GPT-2, and one of characters, in which every row is looked up many times."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
-from benchmarks.cases import Case, Outputs, Pair, Setting
+from benchmarks.cases import Case, Outputs, Pair, Setting, both_ways
 from minimodels import nn
 
 
@@ -13,10 +14,12 @@ def embedding(name: str, rows: int, width: int, tokens: int) -> list[Case]:
 
     def make(setting: Setting, *, backward: bool) -> Pair:
         sizes = (min(rows, 20), 4) if setting.tiny else (rows, width)
-        layers = [module.Embedding(*sizes).to(setting.device, setting.dtype) for module in (nn, torch.nn)]
+        layers = [setting.built(partial(module.Embedding, *sizes)) for module in (nn, torch.nn)]
         layers[0].load_state_dict(layers[1].state_dict())
-        index = torch.randint(sizes[0], (3 if setting.tiny else tokens,), device=setting.device)
-        upstream = setting.noise(len(index), sizes[1])
+        count = 3 if setting.tiny else tokens * setting.larger
+        index = torch.randint(sizes[0], (count,), device=setting.device)
+        upstream = setting.noise(count, sizes[1]) if backward else None
+        ours, reference = setting.ready(*layers)
 
         def forward(layer: torch.nn.Module) -> Outputs:
             with torch.no_grad():
@@ -27,12 +30,11 @@ def embedding(name: str, rows: int, width: int, tokens: int) -> list[Case]:
             return (output.detach(), *torch.autograd.grad(output, list(layer.parameters()), upstream))
 
         work: Callable[[torch.nn.Module], Outputs] = both if backward else forward
-        return Pair(lambda: work(layers[0]), lambda: work(layers[1]), lambda side: side())
+        row = sizes[1] * setting.dtype.itemsize
+        moved = 2 * count * row + (count + sizes[0]) * row * backward  # of the table, what is looked up
+        return Pair(lambda: work(ours), lambda: work(reference), lambda side: side(), moved=moved)
 
-    return [
-        Case("lookup", name, "forward", lambda setting: make(setting, backward=False)),
-        Case("lookup", name, "forward + backward", lambda setting: make(setting, backward=True)),
-    ]
+    return both_ways("lookup", name, make, larger=8)
 
 
 CASES = [

@@ -33,22 +33,30 @@ class Reference(torch.nn.Module):
         return self.classifier(self.features(images))
 
 
+PRODUCTS = [2.0 * n for n in (26**2 * 32 * 9, 11**2 * 64 * 32 * 9, 3**2 * 64 * 64 * 9, 576 * 64, 64 * 10)]
+"""Floating-point operations of each layer for a picture."""
+
+
 def model_case(mode: str, work: Callable[[torch.nn.Module, torch.nn.Module, Tensor, Tensor], Outputs]) -> Case:
     """A case of the whole network; `work` takes model, loss, images and labels."""
 
     def make(setting: Setting) -> Pair:
-        batch = 2 if setting.tiny else 64
+        batch = 2 if setting.tiny else 64 * setting.larger
         images = setting.noise(batch, 1, 28, 28)
         labels = torch.randint(10, (batch,), device=setting.device)
-        ours, reference = (model.to(setting.device, setting.dtype) for model in (ConvNet(), Reference()))
-        ours.load_state_dict(reference.state_dict())
+        networks = [setting.built(network) for network in (ConvNet, Reference)]
+        networks[0].load_state_dict(networks[1].state_dict())
+        ours, reference = setting.ready(*networks)
+        training = work is training_step
         return Pair(
             lambda: work(ours, nn.CrossEntropyLoss(), images, labels),
             lambda: work(reference, torch.nn.CrossEntropyLoss(), images, labels),
             lambda side: side(),
+            operands=[images, labels, *networks[1].parameters()],
+            flops=batch * (3 * sum(PRODUCTS) - PRODUCTS[0] if training else sum(PRODUCTS)),
         )
 
-    return Case("model", "ConvNet, 64 pictures", mode, make)
+    return Case("model", "ConvNet, 64 pictures", mode, make, larger=16)
 
 
 def training_step(model: torch.nn.Module, loss: torch.nn.Module, images: Tensor, labels: Tensor) -> Outputs:

@@ -6,30 +6,33 @@ import torch
 
 from benchmarks.cases import Case, Setting, layer_cases
 
+LARGER = 16
+"""How many times as many rows and images there are on a graphics card, whose cache would hold them otherwise."""
+
 
 def rows(name: str, layer: str, count: int, width: int) -> list[Case]:
     """The cases of a norm over the last dimension."""
 
     def sizes(setting: Setting) -> tuple[int, int]:
-        return (min(count, 4), min(width, 8)) if setting.tiny else (count, width)
+        return (min(count, 4), min(width, 8)) if setting.tiny else (count * setting.larger, width)
 
     def build(module: Any, setting: Setting) -> torch.nn.Module:
         return getattr(module, layer)(sizes(setting)[1])
 
-    return layer_cases("norm", name, build, sizes)
+    return layer_cases("norm", name, build, sizes, larger=LARGER)
 
 
 def images(name: str, layer: str, batch: int, channels: int, size: int, *, training: bool = True) -> list[Case]:
     """The cases of a norm of square images; group norm has 32 groups."""
 
     def sizes(setting: Setting) -> tuple[int, ...]:
-        return (2, 32, min(size, 3), min(size, 3)) if setting.tiny else (batch, channels, size, size)
+        return (2, 32, min(size, 3), min(size, 3)) if setting.tiny else (batch * setting.larger, channels, size, size)
 
     def build(module: Any, setting: Setting) -> torch.nn.Module:
         arguments = (32, sizes(setting)[1]) if layer == "GroupNorm" else (sizes(setting)[1],)
         return getattr(module, layer)(*arguments).train(training)
 
-    return layer_cases("norm", name, build, sizes)
+    return layer_cases("norm", name, build, sizes, larger=LARGER)
 
 
 CASES = [

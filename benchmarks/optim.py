@@ -28,28 +28,34 @@ def gpt2_shapes(*, tiny: bool) -> list[Shape]:
     return [(vocabulary, width), (context, width), *block * layers, *norm]
 
 
+PASSES = {"SGD": 5, "AdamW": 7}
+"""Parameters, gradients and averages that a step reads, and those of them that it writes."""
+
+
 def optimizer_case(
     name: str, shapes: Callable[..., list[Shape]], cls: str, *, fused: bool = False, **settings: Any
 ) -> Case:
     """A case of one optimiser; gradients are the same at every step. `fused` concerns torch's side alone."""
 
     def make(setting: Setting) -> Pair:
-        start = [0.02 * setting.noise(*shape) for shape in shapes(tiny=setting.tiny)]
-        gradients = [torch.randn_like(p) for p in start]
+        start = [setting.noise(*shape, scale=0.02) for shape in shapes(tiny=setting.tiny)]
+        gradients = [setting.noise(*p.shape) for p in start]
         sides: dict[Callable[[], Any], list[torch.nn.Parameter]] = {}
         for module, flags in ((optim, {}), (torch.optim, {"fused": True} if fused else {})):
             params = [torch.nn.Parameter(p.clone()) for p in start]
             for p, gradient in zip(params, gradients, strict=True):
                 p.grad = gradient
             sides[getattr(module, cls)(params, **settings, **flags).step] = params
-        ours, reference = sides
+        ours, reference = setting.ready(*sides)
+        params_of = dict(zip((ours, reference), sides.values(), strict=True))
 
         def results(side: Callable[[], Any]) -> Outputs:
             for _ in range(3):
                 side()
-            return [p.detach() - p0 for p, p0 in zip(sides[side], start, strict=True)]
+            return [p.detach() - p0 for p, p0 in zip(params_of[side], start, strict=True)]
 
-        return Pair(ours, reference, results)
+        moved = PASSES[cls] * sum(p.numel() * p.element_size() for p in start)
+        return Pair(ours, reference, results, moved=moved)
 
     return Case("optim", name, "step", make)
 

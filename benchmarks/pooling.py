@@ -22,9 +22,9 @@ def pool(layer: str, name: str, shape: tuple[int, ...], *arguments: Any, **setti
         return getattr(module, layer)(*arguments, **settings)
 
     def size(setting: Setting) -> list[int]:
-        return [1, *(min(n, 9) for n in shape[1:])] if setting.tiny else [*shape]
+        return [1, *(min(n, 9) for n in shape[1:])] if setting.tiny else [shape[0] * setting.larger, *shape[1:]]
 
-    return layer_cases("pooling", name, build, size)
+    return layer_cases("pooling", name, build, size, larger=8)
 
 
 IMAGES = (8, 64, 112, 112)

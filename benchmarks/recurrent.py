@@ -33,8 +33,8 @@ def recurrent(kind: str, inputs: int, hidden: int, *, ragged: bool = False, **se
 
     def lengths(setting: Setting) -> list[int]:
         steps, batch = (4, 3) if setting.tiny else (100, 64)
-        even = torch.linspace(steps, 1, batch).round().int() if ragged else torch.full((batch,), steps)
-        return even.tolist()
+        each = torch.linspace(steps, 1, batch, device="cpu").round().int().tolist() if ragged else [steps] * batch
+        return sorted(each * (1 if setting.tiny else setting.larger), reverse=True)
 
     def packed(setting: Setting) -> PackedSequence | None:
         count = lengths(setting)
@@ -48,10 +48,16 @@ def recurrent(kind: str, inputs: int, hidden: int, *, ragged: bool = False, **se
         count, width = lengths(setting), min(inputs, 4) if setting.tiny else inputs
         return [sum(count), width] if ragged else [max(count), len(count), width]
 
+    def products(setting: Setting) -> list[float]:
+        wide, size = (min(inputs, 4), min(hidden, 4)) if setting.tiny else (inputs, hidden)
+        gates, ways = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], 2 if settings.get("bidirectional") else 1
+        widths = [wide] + [size * ways] * (settings.get("num_layers", 1) - 1)
+        return [2.0 * sum(lengths(setting)) * ways * gates * size * (width + size) for width in widths]
+
     name = f"{kind} {inputs} to {hidden}"
     name += f", {settings['num_layers']} layers" if "num_layers" in settings else ""
     name += ", bidirectional" if settings.get("bidirectional") else ""
-    return layer_cases("recurrent", name + ", ragged" * ragged, build, shape)
+    return layer_cases("recurrent", name + ", ragged" * ragged, build, shape, larger=8, products=products)
 
 
 CASES = [

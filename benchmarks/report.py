@@ -1,36 +1,25 @@
-"""The table of cases beside torch, and results/README.md from the stored records of all families."""
+"""results/README.md from the stored records of all families."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import roofline
+from benchmarks.records import load, naming, variant
+from benchmarks.rows import columns, row
 from benchmarks.studies import STUDIES
-from benchmarks.tables import facts, markdown, milliseconds
-from minimodels.errors import InputError
+from benchmarks.tables import facts, markdown
 from minimodels.files import replacing, write_json
 from minimodels.inspection.report import can_draw
 
-HEADER = ("case", "ours, ms", "torch, ms", "ratio", "error")
+Record = dict[str, Any]
 
 
-def row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """One case as the cells of a table."""
-    ratio = entry["ratio_of_rounds"]
-    return (
-        f"{entry['name']}, {entry['mode']}",
-        milliseconds(entry["ours"]),
-        milliseconds(entry["reference"]),
-        f"{entry['ratio']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})",
-        f"{entry['error']:.0e}",
-    )
-
-
-def save(record: dict[str, Any], folder: Path) -> Path:
+def save(record: Record, folder: Path) -> Path:
     """Store a record under its machine's name, and write the folder's README.md anew.
 
     Args:
-        record: what `run.record` gave.
+        record: what `records.record` gave.
         folder: the folder of all results.
 
     Returns:
@@ -38,15 +27,16 @@ def save(record: dict[str, Any], folder: Path) -> Path:
     """
     study = STUDIES.get(record["family"])
     usual = (record["device"], record["dtype"]) in {("cpu", "float32"), ("cuda", "float32")} or (study and study.dtypes)
-    name = record["family"] if usual else f"{record['family']}-{record['dtype']}"
-    path = folder / record["machine"]["slug"] / f"{name}.json"
+    words = [record["family"], *([] if usual else [record["dtype"]])]
+    words += ["tf32"] * record["tf32"] + ["compiled"] * (record["mode"] == "compiled")
+    path = folder / record["machine"]["slug"] / f"{'-'.join(words)}.json"
     write_json(path, record)
     write_readme(folder)
     return path
 
 
 def write_readme(folder: Path) -> None:
-    """Write README.md from the records in a folder.
+    """Write README.md from the records in a folder, and draw their pictures.
 
     Args:
         folder: the folder of all results.
@@ -55,16 +45,14 @@ def write_readme(folder: Path) -> None:
         InputError: a file there is not a record.
     """
     parts = [INTRODUCTION]
-    for path in sorted(folder.glob("*/*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            parts.append(_section(record, path.with_suffix(".png")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{path} is not a record of this benchmark ({error}); remove it or run it anew."
-            ) from error
-        if draw := _drawn(record):
-            draw(record, path.with_suffix(".png"))
+    for machine in sorted({path.parent for path in folder.glob("*/*.json")}):
+        records = {path: load(path) for path in sorted(machine.glob("*.json"))}
+        parts += _roofs(list(records.values()), machine)
+        for path, record in records.items():
+            with naming(path):
+                parts.append(_section(record, path.with_suffix(".png")))
+            if draw := _drawn(record):
+                draw(record, path.with_suffix(".png"))
     with replacing(folder / "README.md") as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
 
@@ -76,21 +64,47 @@ Written by `python -m benchmarks`, and anew by `python -m benchmarks --report`; 
 Both sides run in one process on the same inputs and weights, in turn, and their results are compared before anything
 is timed. A time is the median over the rounds, with the quartiles in brackets; the ratio is torch's time divided by
 ours, so that above 1 ours is the faster, with the quartiles of the ratio of single rounds; the error is the largest
-difference, relative to the largest element of torch's result.
+difference, relative to the largest element of torch's result. In 16-bit numbers and TF32 both sides round: there the
+error is ours / torch's, against torch's result in float32 from the same numbers.
+
+"Reached" is ours / torch's rate, in operations of the products (two a multiply-add, three times as many with the
+backward pass) or in bytes (operands read once, results written once), whichever bounds the case on this machine, and
+what that is of the rate at which the machine multiplies matrices or copies memory, as measured in the same run. More
+than 100 % of the memory's rate is the cache's doing.
+
+On a graphics card the time is the card's own, between two events in a queue that the host has filled, over as many
+sets of inputs and weights in turn as fill its cache four times (64 at most); "host" is what the host waits for a call
+in a row of them, launches included, and ≤ marks times in which the card waited for the host, because a call has more
+launches than the queue holds. The peak is of memory, beyond inputs and weights, in one call.
 """
 
 
-def _section(record: dict[str, Any], picture: Path) -> str:
+def _roofs(records: list[Record], machine: Path) -> list[str]:
+    """The picture of a machine's cases under its roofs, where operations and ceilings are known."""
+    picture = machine / "roofline.png"
+    if not roofline.drawable(records):
+        return []
+    if can_draw():
+        roofline.draw(records, picture)
+    return [f"![rooflines]({machine.name}/{picture.name})\n"] if picture.exists() else []
+
+
+def _section(record: Record, picture: Path) -> str:
     """One run: its heading, its facts, its picture if it has one, its table."""
     study = STUDIES.get(record["family"])
-    parts = [f"## {record['family']}, {record['dtype']}, {record['machine']['slug']}", facts(record)]
+    parts = [f"## {record['family']}, {variant(record)}, {record['machine']['slug']}", facts(record)]
     if _drawn(record) or picture.exists():
         parts.append(f"![{record['family']}]({picture.parent.name}/{picture.name})")
-    parts.append(study.table(record) if study else markdown(HEADER, map(row, record["cases"])))
+    parts.append(study.table(record) if study else _table(record))
     return "\n\n".join(parts) + "\n"
 
 
-def _drawn(record: dict[str, Any]) -> Callable[[dict[str, Any], Path], None] | None:
+def _table(record: Record) -> str:
+    names, ceilings = columns(record["cases"]), record["machine"].get("ceilings")
+    return markdown(("case", *names), (row(entry, names, ceilings) for entry in record["cases"]))
+
+
+def _drawn(record: Record) -> Callable[[Record, Path], None] | None:
     """What draws a record's picture; without matplotlib nothing does, and one that is there stays."""
     study = STUDIES.get(record["family"])
     return study.draw if study and can_draw() else None

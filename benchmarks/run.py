@@ -1,59 +1,99 @@
-"""Comparing, then timing: one case after the other, its two sides in turn, and the record of it all."""
+"""Measuring one case after the other: comparing, then timing its two sides in turn."""
 
-import itertools
+import gc
 import math
-import os
-import platform
-import re
 import statistics
-import subprocess
 import time
+import traceback
+from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import minimodels
-from benchmarks.cases import Case, Outputs, Pair, Setting
+from benchmarks import card
+from benchmarks.cases import Case, Pair, Setting
+from benchmarks.checking import MismatchError, check
+from benchmarks.clocks import HostClock, Rotation, clock, spread
 
-TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""How far ours may be from the reference, relative to the reference's largest element."""
+CACHES = 4
+"""How many times the card's cache all sets of numbers together fill, so that each is gone before its turn comes."""
 
-SAMPLE_SECONDS = 2e-3
-"""A sample repeats its call until it is at least this long: the clock and the loop around it then weigh nothing."""
-
-
-class MismatchError(Exception):
-    """The two sides of a case do not compute the same, so that their times cannot be compared."""
+SHARE_OF_ROOM = 0.4
+"""Of the memory that is left, for further sets: a call needs some as well."""
 
 
-def error_of(pair: Pair) -> float:
-    """The largest difference between the two sides, relative to the reference's largest element."""
-    ours, reference = pair.results(pair.ours), pair.results(pair.reference)
-    return max(itertools.starmap(_distance, zip(ours, reference, strict=True))) if _alike(ours, reference) else math.inf
+@dataclass(frozen=True)
+class Effort:
+    """How long a case is measured.
+
+    Attributes:
+        repeats: the least number of rounds; in a round each side is timed once, and the sides change order.
+        min_time: the least number of seconds for all rounds together.
+        limit: after so many seconds no further round begins, but two are always had.
+        sets: at most so many sets of inputs and weights take turns on a graphics card.
+    """
+
+    repeats: int = 20
+    min_time: float = 1.0
+    limit: float = math.inf
+    sets: int = 64
 
 
-def _alike(ours: Outputs, reference: Outputs) -> bool:
-    return [(a.shape, a.dtype) for a in ours] == [(b.shape, b.dtype) for b in reference]
+USUAL = Effort()
+QUICK = Effort(repeats=5, min_time=0.15, limit=0.35, sets=24)
+TINY = Effort(repeats=2, min_time=0.0, sets=2)
 
 
-def _distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    largest = float(b.double().abs().max())
-    distance = float((a.double() - b.double()).abs().max())
-    if math.isnan(distance):  # max() would lose it among numbers
-        return math.inf
-    return distance / largest if largest else distance
+def effort(options: Namespace) -> Effort:
+    """What the flags ask for."""
+    chosen = TINY if options.tiny else QUICK if options.quick else USUAL
+    return Effort(
+        chosen.repeats if options.repeats is None else options.repeats,
+        chosen.min_time if options.min_time is None else options.min_time,
+        chosen.limit,
+        chosen.sets,
+    )
 
 
-def measure(case: Case, setting: Setting, *, repeats: int, min_time: float) -> dict[str, Any]:
+def attempt(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
+    """Measure one case; what goes wrong becomes its entry, with the reason, so that the next case can follow.
+
+    Args:
+        case: the case.
+        setting: dtype, device and size.
+        effort: how long.
+    """
+    case, setting = case.enlarged(setting)
+    try:
+        return measure(case, setting, effort)
+    except Exception as error:  # whatever it is: it is shown, recorded, and ends in the exit status
+        reason = {"name": case.name, "mode": case.mode, "failed": _reason(error)}
+    gc.collect()  # the traceback held the case's tensors
+    card.clear()
+    return reason
+
+
+def _reason(error: Exception) -> str:
+    """The error's first line and where it came from, without the folders of this machine."""
+    if isinstance(error, MismatchError):
+        return str(error)
+    here = Path(__file__).parents[1]
+    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = [f"{file.relative_to(here)}:{number}" for file, number in frames if file.is_relative_to(here)]
+    first = (str(error).strip() or "no reason given").splitlines()[0]
+    return f"{type(error).__name__}: {first[:200]} ({ours[-1] if ours else 'elsewhere'})"
+
+
+def measure(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
     """Compare and time one case.
 
     Args:
         case: the case.
         setting: dtype, device and size.
-        repeats: the least number of rounds; in a round each side is timed once, and the sides change order.
-        min_time: the least number of seconds for all rounds together.
+        effort: how long.
 
     Returns:
         The case's entry in the record, times in seconds a call.
@@ -61,119 +101,69 @@ def measure(case: Case, setting: Setting, *, repeats: int, min_time: float) -> d
     Raises:
         MismatchError: the two sides do not compute the same.
     """
+    if setting.compiled:
+        torch._dynamo.reset()  # else the compiler takes other sizes for a reason to leave sizes open
+    before = _used(setting)
     torch.manual_seed(0)
     pair = case.make(setting)
-    error = error_of(pair)
-    if not error <= TOLERANCE[setting.dtype]:
-        raise MismatchError(f"{case.family}: {case}: ours and torch's differ by {error:.1e}; it was not timed.")
-    sides = {"ours": pair.ours, "reference": pair.reference}
-    for side in sides.values():
-        _sample(side, 1, setting.device)
-    calls = {name: _calls(side, setting.device) for name, side in sides.items()}
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    start = time.perf_counter()
-    while len(times["ours"]) < repeats or time.perf_counter() - start < min_time:
-        order = list(sides) if len(times["ours"]) % 2 else list(reversed(sides))
-        for name in order:
-            times[name].append(_sample(sides[name], calls[name], setting.device))
-    ratios = [b / a for a, b in zip(times["ours"], times["reference"], strict=True)]
+    size = _used(setting) - before
+    errors, moved = _checked(case, setting, pair)
+    pairs = [pair, *(case.make(setting) for _ in range(_sets(size, setting, effort) - 1))]
+    ours = clock(_in_turn([p.ours for p in pairs]), setting.device)
+    reference = clock(_in_turn([p.reference for p in pairs]), setting.device)
+    rounds = _race(ours, reference, effort)
+    ratios = [b / a for a, b in zip(ours.times, reference.times, strict=True)]
     return {
         "name": case.name,
         "mode": case.mode,
-        "error": error,
-        "rounds": len(ratios),
-        "calls": calls,
-        "ours": spread(times["ours"]),
-        "reference": spread(times["reference"]),
-        "ratio": statistics.median(times["reference"]) / statistics.median(times["ours"]),
+        **errors,
+        "rounds": rounds,
+        "calls": {"ours": ours.calls, "reference": reference.calls},
+        "sets": len(pairs),
+        **({"flops": pair.flops} if pair.flops else {}),
+        **({"bytes": moved} if moved else {}),
+        "ours": spread(ours.times) | ours.entry(),
+        "reference": spread(reference.times) | reference.entry(),
+        "ratio": statistics.median(reference.times) / statistics.median(ours.times),
         "ratio_of_rounds": spread(ratios),
     }
 
 
-def _sample(side: Callable[[], Any], calls: int, device: torch.device) -> float:
-    """Seconds a call, over some calls."""
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(calls):
-        side()
-    _wait(device)
-    return (time.perf_counter() - start) / calls
+def _in_turn(calls: list[Callable[[], Any]]) -> Callable[[], Any]:
+    return calls[0] if len(calls) == 1 else Rotation(calls)
 
 
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
+def _race(ours: HostClock, reference: HostClock, effort: Effort) -> int:
+    """Time both sides in rounds, in each round in another order than in the one before, and count the rounds."""
+    ours.prepare()
+    reference.prepare()
+    rounds, start = 0, time.perf_counter()
+    while rounds < effort.repeats or time.perf_counter() - start < effort.min_time:
+        if rounds >= 2 and time.perf_counter() - start > effort.limit:
+            break
+        for side in (ours, reference) if rounds % 2 else (reference, ours):
+            side.sample()
+        rounds += 1
+    return rounds
 
 
-def _calls(side: Callable[[], Any], device: torch.device) -> int:
-    return max(1, math.ceil(SAMPLE_SECONDS / _sample(side, 1, device)))
+def _used(setting: Setting) -> int:
+    return card.used(setting.device) if setting.device.type == "cuda" else 0
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """The median of some numbers and the quartiles around it."""
-    first, median, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-    return {"q1": first, "median": median, "q3": third}
+def _sets(size: int, setting: Setting, effort: Effort) -> int:
+    """How many sets of inputs and weights take turns, at so many bytes each; one where a card's cache is no concern."""
+    if setting.device.type != "cuda" or size == 0:
+        return 1
+    wanted = math.ceil(CACHES * card.cache(setting.device) / size)
+    fitting = int(SHARE_OF_ROOM * card.room(setting.device) / size)
+    return max(1, min(wanted, fitting, effort.sets))
 
 
-def machine(device: torch.device, threads: int) -> dict[str, Any]:
-    """What the timings belong to: the processor, never the name of a host."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    words = name if device.type == "cuda" else f"{name} {threads} thread{'s' * (threads > 1)}"
-    return {
-        "name": name,
-        "slug": re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-"),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "simd": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def _processor() -> str:
-    """The processor's model as the system names it."""
-    table = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", table.read_text(encoding="utf-8")) if table.exists() else None
-    return found.group(1) if found else platform.processor() or platform.machine()
-
-
-def record(family: str, setting: Setting, entries: list[dict[str, Any]], command: str) -> dict[str, Any]:
-    """All that is known of a run.
-
-    Args:
-        family: the family.
-        setting: dtype, device and size.
-        entries: what `measure` gave, case by case.
-        command: what to type to get this record again.
-    """
-    threads = torch.get_num_threads()
-    return {
-        "family": family,
-        "command": command,
-        "machine": machine(setting.device, threads),
-        "device": setting.device.type,
-        "dtype": str(setting.dtype).removeprefix("torch."),
-        "threads": threads,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "minimodels": minimodels.__version__,
-        },
-        "commit": _commit(),
-        "cases": entries,
-    }
-
-
-def _commit() -> str:
-    """The commit of the code that ran; "+" behind it says that the code had been changed since."""
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", *words], cwd=here, capture_output=True, encoding="utf-8", check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if commit is None:
-        return "unknown"
-    return commit + ("+" if git("status", "--porcelain", "--", "../minimodels", ".") else "")
+def _checked(case: Case, setting: Setting, pair: Pair) -> tuple[dict[str, float], int | None]:
+    """The errors of a pair, and the least number of bytes that a call moves: operands read once, results written."""
+    ours, reference = pair.results(pair.ours), pair.results(pair.reference)
+    errors = check(case, setting, ours, reference)
+    if pair.moved is not None or not pair.operands:
+        return errors, pair.moved
+    return errors, sum(t.numel() * t.element_size() for t in (*pair.operands, *reference))

@@ -13,7 +13,7 @@ def milliseconds(spread: dict[str, float]) -> str:
 
 def line(cells: tuple[str, ...]) -> str:
     """Cells under each other in the terminal."""
-    return f"{cells[0]:<58}" + "".join(f"{cell:>26}" for cell in cells[1:-1]) + f"{cells[-1]:>9}"
+    return f"{cells[0]:<58}" + "".join(f"  {cell:>24}" for cell in cells[1:-1]) + f"  {cells[-1]:>13}"
 
 
 def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -31,4 +31,33 @@ def facts(record: dict[str, Any]) -> str:
         f"{record['device']}, threads: {record['threads']}, {record['dtype']}, Python {versions['python']}, "
         f"torch {versions['torch']}, minimodels {versions['minimodels']}, commit {record['commit']}"
         + (f", rounds: {min(rounds)} to {max(rounds)}." if rounds else ".")
+        + _card(machine.get("card"))
+        + _ceilings(machine.get("ceilings"))
     )
+
+
+def _card(card: dict[str, Any] | None) -> str:
+    if card is None:
+        return ""
+    return (
+        f" The card has {card['multiprocessors']} multiprocessors, {card['memory'] / 2**30:.0f} GiB and a cache of "
+        f"{card['cache'] / 2**20:.0f} MiB; CUDA {card['cuda']}."
+    )
+
+
+def _ceilings(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return (
+        f" It multiplies matrices, {found['product']}, at {rate(found['flops'], 'FLOP/s')} and copies memory at "
+        f"{rate(found['bytes'], 'B/s')}, read and written."
+    )
+
+
+def rate(number: float, unit: str) -> str:
+    """A number a second with three digits, in thousands, millions, ..."""
+    for prefix in ("", "k", "M", "G"):
+        if number < 999.5:
+            return f"{number:.3g} {prefix}{unit}"
+        number /= 1e3
+    return f"{number:.3g} T{unit}" if number < 999.5 else f"{number:.0f} T{unit}"

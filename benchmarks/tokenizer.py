@@ -20,7 +20,8 @@ import torch
 
 from benchmarks.algorithms import in_turns
 from benchmarks.cases import Entries, Setting, Study
-from benchmarks.run import MismatchError, spread
+from benchmarks.checking import MismatchError
+from benchmarks.clocks import spread
 from benchmarks.tables import markdown, milliseconds
 from minimodels.data import load_topics
 from minimodels.text import GPT2_PATTERN, train_bpe

@@ -1,6 +1,7 @@
 """Transformers: attention as a layer, with its weights and without, and an encoder layer: training, inference."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ WIDTH, HEADS, HIDDEN = 512, 8, 2048
 
 LENGTHS = {256: 8, 512: 4, 1024: 2}
 """Sequences of so many positions, and how many of them: 2,048 positions in all."""
+
+LARGER = 8
+"""How many times as many sequences there are on a graphics card."""
 
 
 class ToItself(torch.nn.Module):
@@ -35,7 +39,7 @@ class ToItself(torch.nn.Module):
 
 def shape(setting: Setting, length: int) -> tuple[int, int, int]:
     """Batch, length and width."""
-    return (2, 6, 8) if setting.tiny else (LENGTHS[length], length, WIDTH)
+    return (2, 6, 8) if setting.tiny else (LENGTHS[length] * setting.larger, length, WIDTH)
 
 
 def attention(length: int, name: str, *, need_weights: bool = False, causal: bool = False) -> list[Case]:
@@ -48,34 +52,60 @@ def attention(length: int, name: str, *, need_weights: bool = False, causal: boo
         return ToItself(layer, need_weights=need_weights, attn_mask=mask, is_causal=causal)
 
     title = f"MultiheadAttention{name}: {LENGTHS[length]}x{length}x{WIDTH}"
-    return layer_cases("transformer", title, build, lambda setting: shape(setting, length))
+    return layer_cases(
+        "transformer",
+        title,
+        build,
+        lambda setting: shape(setting, length),
+        larger=LARGER,
+        products=lambda setting: [products(*shape(setting, length), causal=causal)],
+    )
 
 
-def encoder_case(length: int, mode: str, work: Callable[[torch.nn.Module, Tensor, Tensor], Outputs]) -> Case:
+def products(batch: int, length: int, width: int, *, causal: bool = False) -> float:
+    """Floating-point operations of a layer of attention: four projections, scores and their sums of values."""
+    return batch * length * (8.0 * width**2 + 4.0 * length * width / (2 if causal else 1))
+
+
+def encoder_case(length: int, mode: str, work: Callable[..., Outputs]) -> Case:
     """A case of one encoder layer."""
 
     def make(setting: Setting) -> Pair:
         size = shape(setting, length)
-        arguments = (size[-1], 2 if setting.tiny else HEADS, 16 if setting.tiny else HIDDEN)
+        heads, hidden = (2, 16) if setting.tiny else (HEADS, HIDDEN)
         layers = [
-            module.TransformerEncoderLayer(*arguments, batch_first=True).to(setting.device, setting.dtype)
+            setting.built(partial(module.TransformerEncoderLayer, size[-1], heads, hidden, batch_first=True))
             for module in (nn, torch.nn)
         ]
         layers[0].load_state_dict(layers[1].state_dict())
         input, upstream = setting.noise(*size).requires_grad_(), setting.noise(*size)
-        return Pair(*(lambda layer=layer: work(layer, input, upstream) for layer in layers), lambda side: side())
+        ours, reference = (partial(work, layer, input, upstream) for layer in setting.ready(*layers))
 
-    return Case("transformer", f"TransformerEncoderLayer: {LENGTHS[length]}x{length}x{WIDTH}", mode, make)
+        def results(side: Callable[[], Any]) -> Outputs:
+            return side(chance=_draws_alike(setting))
+
+        flops = products(*size) + 4.0 * size[0] * size[1] * size[2] * hidden
+        training = work is training_step
+        operands = [input, *layers[1].parameters(), *([upstream] if training else [])]
+        return Pair(ours, reference, results, operands, flops=flops * (3 if training else 1))
+
+    return Case("transformer", f"TransformerEncoderLayer: {LENGTHS[length]}x{length}x{WIDTH}", mode, make, LARGER)
 
 
-def training_step(layer: torch.nn.Module, input: Tensor, upstream: Tensor) -> Outputs:
-    """The output and all gradients, under dropout: both sides draw the same zeros."""
+def _draws_alike(setting: Setting) -> bool:
+    """Whether dropout draws the same zeros on both sides. Where not, results are compared without it."""
+    exact = setting.dtype.itemsize >= 4 and setting.rounded is None
+    return setting.device.type == "cpu" and exact and not setting.compiled
+
+
+def training_step(layer: torch.nn.Module, input: Tensor, upstream: Tensor, *, chance: bool = True) -> Outputs:
+    """The output and all gradients, under dropout where chance is wanted."""
     torch.manual_seed(0)
-    output = layer.train()(input)
+    output = layer.train(chance)(input)
     return (output.detach(), *torch.autograd.grad(output, [input, *layer.parameters()], upstream))
 
 
-def inference(layer: torch.nn.Module, input: Tensor, upstream: Tensor) -> Outputs:
+def inference(layer: torch.nn.Module, input: Tensor, upstream: Tensor, *, chance: bool = False) -> Outputs:
     """The output, by the reference's own kernel for a whole encoder layer."""
     with torch.no_grad():
         return (layer.eval()(input),)

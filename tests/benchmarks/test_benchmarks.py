@@ -14,11 +14,15 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks import model, optim, report
 from benchmarks.cases import Case, Pair, Setting, Study
-from benchmarks.run import MismatchError, machine, measure, record
+from benchmarks.checking import MismatchError
+from benchmarks.records import machine, record
+from benchmarks.rows import columns, row
+from benchmarks.run import Effort, measure
 from benchmarks.studies import STUDIES
 from benchmarks.tables import line
 
 TINY = Setting(torch.float32, torch.device("cpu"), tiny=True)
+ONCE = Effort(repeats=1, min_time=0.0)
 EVERY_CASE = [case for cases in command.FAMILIES.values() for case in cases]
 
 
@@ -31,7 +35,7 @@ def same_threads() -> Iterator[None]:
 
 @pytest.mark.parametrize("case", EVERY_CASE, ids=lambda case: f"{case.family}: {case}")
 def test_every_case_runs_and_agrees(case: Case) -> None:
-    entry = measure(case, TINY, repeats=1, min_time=0)
+    entry = measure(case, TINY, ONCE)
     assert (entry["name"], entry["mode"]) == (case.name, case.mode)
     assert entry["error"] < 1e-5
     assert entry["ours"]["median"] > 0
@@ -52,8 +56,8 @@ def test_what_differs_is_not_timed(wrong) -> None:
         ours, reference = (lambda: calls.append("ours")), (lambda: calls.append("reference"))
         return Pair(ours, reference, lambda side: outputs["ours" if side is ours else "reference"])
 
-    with pytest.raises(MismatchError, match="made up: wrong, forward"):
-        measure(Case("made up", "wrong", "forward", make), TINY, repeats=1, min_time=0)
+    with pytest.raises(MismatchError, match="differ"):
+        measure(Case("made up", "wrong", "forward", make), TINY, ONCE)
     assert calls == []
 
 
@@ -64,13 +68,13 @@ def test_an_optimizer_that_steps_too_far_is_found(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(optim.optim, "SGD", TooFar)
     with pytest.raises(MismatchError):
-        measure(optim.CASES[0], TINY, repeats=1, min_time=0)
+        measure(optim.CASES[0], TINY, ONCE)
 
 
 def test_the_sides_take_turns_and_change_their_order() -> None:
     calls: list[str] = []
     pair = Pair(lambda: calls.append("a"), lambda: calls.append("b"), lambda side: [torch.ones(1)])
-    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, repeats=4, min_time=0)
+    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, Effort(4, 0.0))
     assert entry["rounds"] == 4
     rounds = re.findall(r"a+|b+", "".join(calls))[-5:]
     assert [side[0] for side in rounds] == ["b", "a", "b", "a", "b"]  # ..., ba, ab, ba, ab: neighbours of a kind join
@@ -78,7 +82,7 @@ def test_the_sides_take_turns_and_change_their_order() -> None:
 
 def test_min_time_holds_for_all_rounds_together() -> None:
     pair = Pair(lambda: None, lambda: None, lambda side: [torch.ones(1)])
-    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, repeats=1, min_time=0.05)
+    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, Effort(1, 0.05))
     assert entry["rounds"] > 1
 
 
@@ -95,9 +99,11 @@ def test_a_run_stores_a_record_and_its_table(tmp_path: Path, capsys: pytest.Capt
     assert [entry["name"] for entry in stored["cases"]] == [case.name for case in command.FAMILIES["linear"]]
     assert (tmp_path / slug / "linear-bfloat16.json").exists()
     table = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert columns(stored["cases"]) == ("ours, ms", "torch, ms", "ratio", "reached", "error")
     for entry in stored["cases"]:
-        assert "| " + " | ".join(report.row(entry)) + " |" in table
-        assert line(report.row(entry)) in printed
+        cells = row(entry, columns(stored["cases"]), stored["machine"]["ceilings"])
+        assert "| " + " | ".join(cells) + " |" in table
+        assert line(cells) in printed
     (tmp_path / "README.md").unlink()
     assert command.main(["--report", "--output", str(tmp_path)]) == 0
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == table
@@ -205,7 +211,7 @@ def test_text_is_utf_8_whatever_the_system_prefers(tmp_path: Path, monkeypatch: 
         assert encoding == "utf-8"
         return encoding
 
-    entry = measure(command.FAMILIES["pooling"][0], TINY, repeats=1, min_time=0) | {"name": "3×3"}
+    entry = measure(command.FAMILIES["pooling"][0], TINY, ONCE) | {"name": "3×3"}
     monkeypatch.setattr(io, "text_encoding", explicit)
     report.save(record("pooling", TINY, [entry], "python -m benchmarks pooling"), tmp_path)
     assert "3×3" in (tmp_path / "README.md").read_bytes().decode("utf-8")
@@ -216,11 +222,29 @@ def test_a_model_that_is_not_the_same_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(model.ConvNet, "forward", lambda self, images: 1.01 * forward(self, images))
     for case in model.CASES:
         with pytest.raises(MismatchError):
-            measure(case, TINY, repeats=1, min_time=0)
+            measure(case, TINY, ONCE)
 
 
-def test_a_mismatch_ends_with_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    pair = Pair(int, float, lambda side: [torch.tensor([float(side is int)])])
-    monkeypatch.setitem(command.FAMILIES, "conv", [Case("conv", "broken", "forward", lambda setting: pair)])
-    assert command.main(["conv", "--tiny"]) == 1
-    assert "broken, forward: ours and torch's differ" in capsys.readouterr().err
+def test_what_fails_is_told_and_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(setting: Setting) -> Pair:
+        raise NotImplementedError("no such|kernel\nat great length")
+
+    wrong = Pair(int, float, lambda side: [torch.tensor([float(side is int)])])
+    right = Pair(int, float, lambda side: [torch.ones(1)])
+    cases = [
+        Case("conv", "broken", "forward", lambda setting: wrong),
+        Case("conv", "missing", "forward", refuse),
+        Case("conv", "whole", "forward", lambda setting: right),
+    ]
+    monkeypatch.setitem(command.FAMILIES, "conv", cases)
+    assert command.main(["conv", "--tiny", "--output", str(tmp_path)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "conv: broken, forward: ours and torch's differ by 1.0e+00; it was not timed"
+    assert told[1].startswith("conv: missing, forward: NotImplementedError: no such|kernel (tests/")
+    assert len(told) == 2
+    table = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| broken, forward | failed: ours and torch's differ by 1.0e+00; it was not timed | – |" in table
+    assert "| failed: NotImplementedError: no such/kernel (" in table
+    assert "| whole, forward | 0.0" in table

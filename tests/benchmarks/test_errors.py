@@ -12,7 +12,7 @@ import tests.registry
 from benchmarks import __main__ as command
 from benchmarks import errors
 from benchmarks.cases import Setting
-from benchmarks.run import machine
+from benchmarks.records import machine
 from tests.registry import LAYERS
 
 TINY = Setting(torch.float32, torch.device("cpu"), tiny=True)

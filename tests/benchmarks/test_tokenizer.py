@@ -8,7 +8,7 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import report, tokenizer
-from benchmarks.run import machine
+from benchmarks.records import machine
 
 FLAGS = ["tokenizer", "--tiny", "--repeats", "2"]
 

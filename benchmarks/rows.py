@@ -1,0 +1,67 @@
+"""One case as a line of a table: its columns, and what stands in each."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from benchmarks.cases import Setting
+from benchmarks.roofline import speed
+from benchmarks.tables import milliseconds
+
+Entry = dict[str, Any]
+Ceilings = dict[str, Any] | None
+
+COLUMNS: dict[str, tuple[str, Callable[[Entry, Ceilings], str]]] = {
+    "ours, ms": ("ours", lambda entry, _: _time(entry, "ours")),
+    "torch, ms": ("reference", lambda entry, _: _time(entry, "reference")),
+    "ratio": ("ratio", lambda entry, _: _ratio(entry)),
+    "host, ms": ("waited", lambda entry, _: _both(entry, lambda side: f"{1e3 * side['waited']['median']:.3f}")),
+    "reached": ("bytes", speed),
+    "peak, MB": ("peak", lambda entry, _: _both(entry, lambda side: f"{side['peak'] / 1e6:.3g}")),
+    "error": ("error", lambda entry, _: _error(entry)),
+}
+"""Each with what an entry, or its side `ours`, must have for it."""
+
+ALWAYS = ("ours, ms", "torch, ms", "ratio", "error")
+
+
+def columns(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """The columns for which there are numbers: older records know less, and a processor tells less than a card."""
+    known = [{*entry, *entry.get("ours", ())} for entry in entries]
+    return tuple(name for name, (key, _) in COLUMNS.items() if name in ALWAYS or any(key in keys for keys in known))
+
+
+def row(entry: Entry, names: tuple[str, ...] = ALWAYS, ceilings: Ceilings = None) -> tuple[str, ...]:
+    """One case as the cells of a table; what failed says why."""
+    title = f"{entry['name']}, {entry['mode']}"
+    if "failed" in entry:
+        return title, f"failed: {entry['failed']}".replace("|", "/"), *["–"] * (len(names) - 1)
+    known = {*entry, *entry["ours"]}
+    return title, *(COLUMNS[name][1](entry, ceilings) if COLUMNS[name][0] in known else "–" for name in names)
+
+
+def _time(entry: Entry, side: str) -> str:
+    """A time; ≤ where the card waited for the host at times."""
+    return ("≤ " if entry[side].get("ahead", 1) < AHEAD else "") + milliseconds(entry[side])
+
+
+AHEAD = 0.5
+"""A time on a card is called exact if in so many of the samples the host was ahead."""
+
+
+def _ratio(entry: Entry) -> str:
+    ratio = entry["ratio_of_rounds"]
+    return f"{entry['ratio']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})"
+
+
+def _both(entry: Entry, show: Callable[[Entry], str]) -> str:
+    return f"{show(entry['ours'])} / {show(entry['reference'])}"
+
+
+def _error(entry: Entry) -> str:
+    against = f" / {entry['reference_error']:.0e}" if "reference_error" in entry else ""
+    return f"{entry['error']:.0e}{against}"
+
+
+def expected(setting: Setting) -> tuple[str, ...]:
+    """The columns of a table that is printed while it is measured."""
+    return tuple(name for name in COLUMNS if setting.device.type == "cuda" or name not in ("host, ms", "peak, MB"))
