@@ -9,11 +9,12 @@ from typing import Any
 
 from minimodels import __version__
 from minimodels.data.texts import read_text
-from minimodels.errors import InputError
+from minimodels.errors import InputError, hushed
 from minimodels.recipes import RECIPES, Recipe, find_recipe
 from minimodels.recipes.flags import Parser, add_flags, parse_settings
 from minimodels.recipes.runs import CONFIG, disk_problem, open_run
 from minimodels.recipes.wording import did_you_mean, listing, shortened
+from minimodels.training import distributed
 
 USAGE = """usage: minimodels COMMAND ...
 
@@ -40,21 +41,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         minimodels ...
         0
     """
+    status = answered(list(sys.argv[1:] if argv is None else argv))
+    if distributed.launched():
+        distributed.leave(status)
+    return status
+
+
+def answered(argv: list[str]) -> int:
+    """Run a command, and say what is wrong with it.
+
+    Args:
+        argv: the arguments without the program's name.
+
+    Returns:
+        The exit status: 0, or 2.
+    """
     try:
         status = 0
         with suppress(SystemExit):  # the way argparse leaves when it has printed --help
-            status = run(list(sys.argv[1:] if argv is None else argv))
+            status = run(argv)
         sys.stdout.flush()  # here, where a reader that has gone is still noticed
         return status
     except InputError as error:
-        return _failed(str(error))
+        return _failed(error, str(error))
     except KeyboardInterrupt as stop:
-        return _failed(str(stop) or "Stopped by Ctrl-C.")
+        return _failed(stop, str(stop) or "Stopped by Ctrl-C.")
     except BrokenPipeError:  # the reader of our output has gone, so nothing more can be said to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except OSError as error:
-        return _failed(disk_problem(error))
+        return _failed(error, disk_problem(error))
 
 
 def run(argv: list[str]) -> int:
@@ -105,8 +121,11 @@ def train(argv: list[str]) -> int:
             print(usage)
             return 0
     name, *flags = argv
-    recipe = find_recipe(name)
-    recipe.train(parse_settings(recipe.settings, name, flags, f"minimodels train {name}"))
+    with distributed.said_once():
+        recipe = find_recipe(name)
+        chosen: Any = parse_settings(recipe.settings, name, flags, f"minimodels train {name}")
+    with distributed.joined(chosen.device, chosen.timeout):
+        recipe.train(chosen)
     return 0
 
 
@@ -195,7 +214,9 @@ def _opened(command: str, argv: list[str]) -> tuple[Path, Recipe, dict[str, Any]
     return folder, find_recipe(name), values
 
 
-def _failed(sentence: str) -> int:
-    """Say what is wrong, and give the status that stands for it."""
-    print(f"minimodels: {sentence}", file=sys.stderr)
+def _failed(error: BaseException, sentence: str) -> int:
+    """Say what is wrong, unless another process does, and give the status that stands for it."""
+    rank = os.environ.get("RANK", "0") if distributed.launched() else "0"
+    if not hushed(error):
+        print(f"minimodels{f' (process {rank})' if rank != '0' else ''}: {sentence}", file=sys.stderr)
     return 2

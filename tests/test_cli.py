@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from minimodels import __version__
-from minimodels.checkpoint import save_model, weights
+from minimodels.checkpoint import States, save_model, weights
 from minimodels.cli import main
 from minimodels.data import ImageSet, load_digits
 from minimodels.models import ConvNet
@@ -231,7 +232,7 @@ def test_a_full_disk(
             monkeypatch.setattr("csv.DictWriter.writerows", full)
         case _:
             monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
-    sentence = refused(capsys, "train", "cnn", "--epochs", "1", "--out", tmp_path / "run")
+    sentence = refused(capsys, "train", "cnn", "--epochs", "1", "--batch-size", "16", "--out", tmp_path / "run")
     written = {"save_file": "model.safetensors", "csv": "metrics.csv", "png": "curves.png"}
     assert str(tmp_path / "run" / written[victim]) in sentence
     assert (tmp_path / "run" / "summary.json").exists() == (victim == "png")
@@ -242,7 +243,7 @@ def test_a_full_disk(
 @pytest.mark.usefixtures("few_digits")
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    sentence = refused(capsys, "train", "cnn", "--epochs", "1", "--out", tmp_path / "file" / "run")
+    sentence = refused(capsys, "train", "cnn", "--batch-size", "16", "--out", tmp_path / "file" / "run")
     assert "not a directory; check the path." in sentence
 
 
@@ -252,8 +253,11 @@ def test_ctrl_c_in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Trainer, "fit", stop)
-    sentence = refused(capsys, "train", "cnn", "--out", tmp_path / "run")
-    assert sentence == f"minimodels: Stopped by Ctrl-C: {tmp_path / 'run'} keeps its settings."
+    sentence = refused(capsys, "train", "cnn", "--batch-size", "16", "--out", tmp_path / "run")
+    assert sentence == (
+        f"minimodels: Stopped by Ctrl-C: go on with `minimodels train cnn --out {tmp_path / 'run'} --resume`; "
+        f"{tmp_path / 'run'} keeps its settings."
+    )
     monkeypatch.setattr(pictures, "load_data", stop)
     assert refused(capsys, "train", "cnn", "--out", tmp_path / "next") == "minimodels: Stopped by Ctrl-C."
 
@@ -270,8 +274,13 @@ def test_ctrl_c_stops_a_real_run_with_one_sentence(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert err == (f"minimodels: Stopped by Ctrl-C: {out} keeps the model and the metrics of its last full epoch.\n")
+    run = re.escape(str(out))
+    said = rf"go on with `minimodels train cnn --out {run} --resume`; {run} keeps the run as it was after step (\d+)\."
+    found = re.fullmatch(rf"minimodels: Stopped by Ctrl-C: {said}\n", err)
+    assert found is not None, err
     assert main(["evaluate", str(out)]) == 0
+    state = States(out / "checkpoints").load()
+    assert int(found[1]) == state["step"] == 23 * state["epoch"] + state["batch"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes break this way only on POSIX")

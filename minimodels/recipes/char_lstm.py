@@ -21,8 +21,9 @@ from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, pr
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
-from minimodels.training import Trainer
+from minimodels.training import Trainer, current
 from minimodels.training.progress import say
+from minimodels.training.randomness import seed_everything
 
 TEST_SHARE = 0.1
 SAMPLE = 500
@@ -70,6 +71,18 @@ class Carrying(nn.Module):
         self.model = model
         self.state: State | None = None
 
+    def memory(self) -> dict[str, Tensor]:
+        """What is remembered of the batch before, for a run that is resumed in the middle of a text."""
+        return {} if self.state is None else dict(zip("hc", self.state, strict=True))
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        """Go on with what was remembered.
+
+        Args:
+            memory: what `memory` gave.
+        """
+        self.state = (memory["h"], memory["c"]) if memory else None
+
     def forward(self, tokens: Tensor, begins: Tensor) -> Tensor:
         """Score the next tokens, as a loss wants them: classes in the second dimension.
 
@@ -101,7 +114,7 @@ def train(chosen: CharLSTMSettings) -> Path:
     device = prepare(chosen)
     train_text, test_text = load(chosen.data)
     vocabulary = Vocabulary.of([train_text], "characters")
-    torch.manual_seed(chosen.seed)
+    seed_everything(chosen.seed)
     model = build(chosen, vocabulary)
     plan = Plan(
         model,
@@ -115,10 +128,13 @@ def train(chosen: CharLSTMSettings) -> Path:
         {VOCABULARY: vocabulary.to_json()},
         count=Tensor.numel,
         kind=CharLSTM.__name__,
+        best=chosen.keep == "best",
     )
     folder = fit("char-lstm", chosen, device, plan, name=f"char-lstm-{Path(chosen.data).stem}", data=chosen.data)
-    prompt = chosen.prompt or train_text.strip().splitlines()[0]
-    say("\n" + write(model.model, vocabulary, prompt, chosen))
+    if current().main:
+        prompt = chosen.prompt or train_text.strip().splitlines()[0]
+        _, kept, _ = _restored(folder, chosen)
+        say("\n" + write(kept, vocabulary, prompt, chosen))
     return folder
 
 

@@ -4,6 +4,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,25 +15,32 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from minimodels import __version__
-from minimodels.checkpoint import load_model
+from minimodels.checkpoint import States, load_model
 from minimodels.files import write_json
 from minimodels.inspection import report
 from minimodels.optim import WarmupCosineLR
-from minimodels.recipes.runs import MODEL, guarded, new_run
+from minimodels.recipes.checks import check, compiler_explained, memory_explained
+from minimodels.recipes.runs import CHECKPOINTS, MODEL, SUMMARY, check_free, guarded, locked, new_run, resumed_run
 from minimodels.recipes.settings import Settings, setting, settings
 from minimodels.training import (
     EPOCHS,
     STEPS,
     CSVLogger,
+    EarlyStopping,
     Keeper,
     Metric,
     ModelCheckpoint,
     ProgressBar,
+    Saver,
+    TensorBoard,
     Trainer,
     Units,
-    find_device,
+    allow_tf32,
+    current,
+    local_device,
+    recompute,
 )
-from minimodels.training.logging import Record
+from minimodels.training.logging import History, Record
 from minimodels.training.progress import say
 
 
@@ -41,16 +49,53 @@ class TrainingSettings(Settings):
     """The settings that every recipe has."""
 
     epochs: int | None = setting(None, "times through the training data", at_least=1)
-    batch_size: int = setting(64, "samples in one step", at_least=1)
+    batch_size: int = setting(64, "samples in a batch, of all processes together", at_least=1)
     accumulate: int = setting(1, "batches in one step, as if they were one big batch", at_least=1)
     lr: float | None = setting(None, "learning rate at its peak", above=0)
     warmup: float = setting(0.1, "part of all steps in which the rate rises, before it falls", at_least=0, at_most=1)
     clip_norm: float | None = setting(None, "greatest norm of the gradient (default: not clipped)", above=0)
+    ema: float | None = setting(
+        None,
+        "decay of a moving average of the weights, such as 0.999, which is then tested and saved (default: none)",
+        above=0,
+        below=1,
+    )
+    patience: int | None = setting(
+        None, "tests in a row without a lower loss, after which training stops (default: it does not)", at_least=1
+    )
+    keep: Literal["best", "last"] = setting("last", "which model stays: that of the lowest test loss, or the last")
     seed: int = setting(0, "fixes weights, order of the data and dropout", at_least=0)
     device: str = setting("auto", "where to compute: auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["float32", "bfloat16", "float16"] = setting("float32", "of matrix products")
     threads: int | None = setting(None, "CPU threads (default: PyTorch's choice)", at_least=1, at_most=1024)
-    out: Path | None = setting(None, "run folder (default: runs/NAME-DATA); a number is added if it exists")
+    precision: Literal["float32", "bfloat16", "float16"] = setting(
+        "float32", "of matrix products; the weights are float32 in any case"
+    )
+    tf32: bool = setting(False, "on CUDA, multiply float32 with 10 bits of mantissa (TF32): faster, less exact")
+    compile: bool = setting(
+        False, "let torch.compile make one graph of model and loss: a slow start, then faster; needs a C++ compiler"
+    )
+    recompute: bool = setting(
+        False,
+        "of repeated blocks keep the inputs alone, and compute the rest again: less memory, more time, same result",
+    )
+    out: Path | None = setting(
+        None, "folder of the run (default: runs/RECIPE-DATA); without --resume a number is added if it exists"
+    )
+    resume: bool = setting(False, "go on with the run in --out where it stopped, with its settings; or begin it")
+    save_every: int | None = setting(
+        None, "steps between checkpoints, besides one after every test (default: ten minutes)", at_least=1
+    )
+    keep_checkpoints: int = setting(2, "how many of the newest checkpoints stay", at_least=1)
+    tensorboard: bool = setting(False, "write event files for TensorBoard too; needs minimodels[tensorboard]")
+    shard: bool = setting(False, "with torchrun: give each process a part of the model (FSDP2), not all of it")
+    timeout: float = setting(600, "with torchrun: seconds that a process waits for the others", above=0)
+
+
+FREE = (
+    *("device", "threads", "out", "resume", "shard", "timeout", "tensorboard", "save_every", "keep_checkpoints"),
+    *("recompute", "data_dir", "tokenizer_dir", "prompt", "temperature"),
+)
+"""Settings that may be others when a run goes on: where it runs and what it leaves behind, not what it computes."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +117,7 @@ class Plan:
         kind: what the model is called, where it is trained inside of another module.
         steps: of the optimiser in all, for a run that is counted in them: `train` then gives those up to the next test.
         floor: the learning rate at the end, as a part of its peak.
-        save: writes the model into the run folder; None: as one safetensors file.
+        save: (run folder, model) → the model is written there; None: as one safetensors file.
         best: whether only the model of the lowest test loss so far is saved; otherwise the latest one is.
     """
 
@@ -90,7 +135,7 @@ class Plan:
     kind: str = ""
     steps: int | None = None
     floor: float = 0.0
-    save: Callable[[Path], None] | None = None
+    save: Callable[[Path, torch.nn.Module], None] | None = None
     best: bool = False
 
     @property
@@ -118,7 +163,9 @@ def prepare(chosen: TrainingSettings) -> torch.device:
     """
     if chosen.threads is not None:
         torch.set_num_threads(chosen.threads)
-    return find_device(chosen.device, "--device")
+    device = local_device(chosen.device, "--device")
+    allow_tf32(device, chosen.tf32)
+    return device
 
 
 def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan, *, name: str, data: str) -> Path:
@@ -142,25 +189,82 @@ def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan,
 
     See: tests/recipes/test_cnn.py
     """
-    folder = new_run(chosen.out or Path("runs", name), recipe, chosen)
-    with guarded(folder):
-        for file, value in plan.files.items():
+    world = current()
+    check(recipe, chosen, plan, world)
+    if chosen.recompute:
+        recompute(plan.model)
+    with ExitStack() as stack:
+        folder = world.from_main(lambda: _opened(recipe, chosen, chosen.out or Path("runs", name), stack))
+        stack.enter_context(guarded(folder, recipe))
+        for file, value in plan.files.items() if world.main else ():
             write_json(folder / file, value)
-        trainer = _trainer(chosen, device, plan, folder)
-        kind = plan.kind or type(plan.model).__name__
-        say(f"{kind} with {size(plan.model):,} parameters, on {device}; the run folder is {folder}")
-        items = plan.units.items
-        say(f"{data}: {plan.train.samples:,} {items} to train on, {plan.test.samples:,} to test with")
-        start = time.perf_counter()
-        trainer.fit(plan.train, _passes(chosen, plan), plan.test)
-        seconds = time.perf_counter() - start
-        line = _summarise(trainer, plan, seconds, folder)  # first, so that nothing that fails later loses the result
-        if not report.can_draw():
-            say(report.HINT)
-        elif plan.draw is not None:
-            plan.draw(trainer, folder)
-        say(line)
+        trainer, saver = _trainer(chosen, device, plan, folder)
+        _announce(trainer, plan, folder, data)
+        stack.enter_context(saver.listening())
+        stack.enter_context(memory_explained(chosen, plan.model))
+        stack.enter_context(compiler_explained())
+        passes = _passes(chosen, plan) - _go_on(trainer, saver, chosen)
+        if passes > 0 and not trainer.stop_training:
+            trainer.fit(plan.train, passes, plan.test)
+        elif world.main:
+            say("the run is complete: nothing is left to train")
+        if world.main:
+            _finish(trainer, plan, folder)
     return folder
+
+
+def _opened(recipe: str, chosen: TrainingSettings, out: Path, stack: ExitStack) -> Path:
+    """The folder of this run, kept to it until the stack is closed."""
+    if chosen.resume:
+        check_free(out)  # before a lock is left in it
+        stack.enter_context(locked(out))
+        return resumed_run(out, recipe, chosen, FREE)
+    folder = new_run(out, recipe, chosen)
+    stack.enter_context(locked(folder))
+    return folder
+
+
+def _announce(trainer: Trainer, plan: Plan, folder: Path, data: str) -> None:
+    """Say what is trained on what."""
+    kind = plan.kind or type(plan.model).__name__
+    where = trainer.world.named(trainer.device)
+    say(f"{kind} with {size(plan.model):,} parameters, on {where}; the run folder is {folder}")
+    items = plan.units.items
+    say(f"{data}: {plan.train.samples:,} {items} to train on, {plan.test.samples:,} to test with")
+
+
+def _go_on(trainer: Trainer, saver: Saver, chosen: TrainingSettings) -> int:
+    """Put the trainer where the run stopped, and give the epochs that are done; without a checkpoint the run begins."""
+    if chosen.resume:
+        if trainer.world.from_main(saver.states.newest) is None:
+            say("there is no checkpoint yet: the run begins")
+        else:
+            trainer.load_state_dict(saver.states.load(trainer.empty_shard))
+            say(f"resumed from the checkpoint after step {trainer.step:,}")
+    if trainer.world.rank and trainer.step == 0:
+        torch.manual_seed(chosen.seed + trainer.world.rank)  # each process drops out what it likes
+    return trainer.epoch
+
+
+def _finish(trainer: Trainer, plan: Plan, folder: Path) -> None:
+    """The summary first, so that nothing that fails later loses the result; then the pictures."""
+    _summarise(trainer, plan, folder)
+    if not report.can_draw():
+        say(report.HINT)
+    elif plan.draw is not None:
+        plan.draw(_as_kept(trainer, plan, folder), folder)
+    say(_last_line(trainer, plan))
+
+
+def _as_kept(trainer: Trainer, plan: Plan, folder: Path) -> Trainer:
+    """A trainer of the model that is in the run folder: this one, unless it has gone on since, or is sharded."""
+    if plan.save is not None or not (plan.best or trainer.sharded):
+        return trainer
+    kept = trainer.plain_copy()  # the other processes may have gone already
+    load_model(folder / MODEL, kept)
+    shown = Trainer(kept, plan.loss, metrics=plan.metrics, count=plan.count, device=trainer.device, units=plan.units)
+    shown.history, shown.epoch, shown.step = trainer.history, trainer.epoch, trainer.step
+    return shown
 
 
 def restored(
@@ -251,14 +355,11 @@ def _steps(chosen: TrainingSettings, plan: Plan) -> int:
     return -(-len(plan.train) // chosen.accumulate)
 
 
-def _trainer(chosen: TrainingSettings, device: torch.device, plan: Plan, folder: Path) -> Trainer:
+def _trainer(chosen: TrainingSettings, device: torch.device, plan: Plan, folder: Path) -> tuple[Trainer, Saver]:
     """The loop with warm-up and a cosine to the floor, and the callbacks that fill the run folder."""
     steps = plan.steps or _passes(chosen, plan) * _steps(chosen, plan)
     rising = round(chosen.warmup * steps)
-    keeper: object = ModelCheckpoint(folder / MODEL, plan.metadata)
-    if plan.save is not None:
-        keeper = Keeper(partial(plan.save, folder), plan.best)
-    return Trainer(
+    trainer = Trainer(
         plan.model,
         plan.loss,
         plan.optimizer,
@@ -269,37 +370,80 @@ def _trainer(chosen: TrainingSettings, device: torch.device, plan: Plan, folder:
         precision=chosen.precision,
         accumulate=chosen.accumulate,
         clip_norm=chosen.clip_norm,
-        callbacks=[keeper, CSVLogger(folder), ProgressBar(plan.steps)],
         units=plan.units,
+        ema_decay=chosen.ema,
+        compile=chosen.compile,
+        shard=chosen.shard,
+        measure=True,
     )
+    saver = Saver(States(folder / CHECKPOINTS, chosen.keep_checkpoints), chosen.save_every)
+    trainer.callbacks += [*_callbacks(chosen, plan, folder, trainer.world.main), saver]
+    return trainer, saver
 
 
-def _summarise(trainer: Trainer, plan: Plan, seconds: float, folder: Path) -> str:
-    """Write summary.json, and give the last line of the run."""
+def _callbacks(chosen: TrainingSettings, plan: Plan, folder: Path, main: bool) -> list[object]:
+    """What fills the run folder; the main process alone writes logs and speaks."""
+    callbacks: list[object] = [ModelCheckpoint(folder / MODEL, plan.metadata, plan.best)]
+    if plan.save is not None:
+        callbacks = [Keeper(partial(plan.save, folder), plan.best)]
+    if chosen.patience is not None:
+        callbacks.append(EarlyStopping(patience=chosen.patience))
+    if main:
+        callbacks += [CSVLogger(folder), ProgressBar(plan.steps)]
+        callbacks += [TensorBoard(folder)] if chosen.tensorboard else []
+    return callbacks
+
+
+def _used(trainer: Trainer) -> dict[str, float]:
+    """What the run used of its device, over all epochs."""
+    timings = trainer.history.timings
+    used = {name: max(timing[name] for timing in timings) for name in ("peak_memory_mib",) if name in timings[-1]}
+    if "flops_per_second" in timings[-1]:
+        total = sum(timing["flops_per_second"] * timing["seconds"] for timing in timings)
+        used["flops_per_second"] = round(total / trainer.history.total("seconds"))
+        used["utilisation"] = round(used["flops_per_second"] / trainer.speed.ceiling(), 4)
+    return used
+
+
+def _summarise(trainer: Trainer, plan: Plan, folder: Path) -> None:
+    """Write summary.json, unless a run that was complete already has one."""
+    if (folder / SUMMARY).is_file():
+        return
     history, items, unit = trainer.history, plan.units.items, plan.units.progress
     kept = plan.kept(history.records)
-    speed = history.total(items) / history.total("seconds")
     results = {f"test_{name}": kept[f"val_{name}"] for name in (*plan.metrics, "loss")}
     summary = {
         **{name: value if math.isfinite(value) else None for name, value in results.items()},
         **plan.results,
         f"{unit}s": trainer.done,
         **({f"best_{unit}": int(kept[unit])} if plan.best else {}),
-        "seconds": round(seconds, 3),
-        f"{items}_per_second": round(speed, 1),
+        "seconds": round(_seconds(history), 3),
+        f"{items}_per_second": round(history.total(items) / history.total("seconds"), 1),
+        **_used(trainer),
         "parameters": size(trainer.model),
-        "device": str(trainer.device),
+        "device": trainer.world.named(trainer.device),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "minimodels": __version__,
     }
-    write_json(folder / "summary.json", summary)
-    headline = next(iter(plan.metrics))
+    write_json(folder / SUMMARY, summary)
+
+
+def _seconds(history: History) -> float:
+    """How long a run has trained and tested."""
+    return history.total("seconds") + history.total("validation_seconds")
+
+
+def _last_line(trainer: Trainer, plan: Plan) -> str:
+    """What a run came to, for people."""
+    history, items, unit = trainer.history, plan.units.items, plan.units.progress
+    kept, headline = plan.kept(history.records), next(iter(plan.metrics))
     result = shown(headline, kept[f"val_{headline}"])
     length = f"{trainer.done} {unit}{'s' if trainer.done > 1 else ''}"
     if plan.steps is not None:
         result += f", loss {kept['val_loss']:.4f}"
     if plan.best:
         result += f" at step {kept[unit]:.0f}, the best"
-    return f"test {result} after {length}, {seconds:.1f} s, {speed:,.0f} {items}/s"
+    speed = history.total(items) / history.total("seconds")
+    return f"test {result} after {length}, {_seconds(history):.1f} s, {speed:,.0f} {items}/s"

@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from minimodels.errors import InputError
-from minimodels.recipes.runs import read_config
+from minimodels.recipes.runs import CONFIG, began, read_config
 from minimodels.recipes.settings import Kind, Settings, checked, kinds
 from minimodels.recipes.wording import did_you_mean, flag
 
@@ -106,14 +106,22 @@ def parse_settings(settings_class: type[S], recipe: str, argv: Sequence[str], pr
     )
     add_flags(parser, settings_class)
     given = vars(parser.parse(argv))
-    config = given.pop("config")
+    config = given.pop("config") or _of_the_run(given, recipe)
     values: dict[str, Any] = {}
     if config is not None:
         name, read = read_config(config)
         if name not in (None, recipe):
             raise InputError(f"--config {config}: has settings of the recipe {name}, not of {recipe}.")
-        values = checked(settings_class, read, config)
+        values = checked(settings_class, read, str(config))
     return settings_class.of({**values, **given})
+
+
+def _of_the_run(given: Mapping[str, Any], recipe: str) -> Path | None:
+    """The settings of a run that is to go on, so that they need not be given a second time."""
+    if not given.get("resume") or "out" not in given or not began(Path(given["out"])):
+        return None
+    config = Path(given["out"]) / CONFIG
+    return config if read_config(config)[0] == recipe else None
 
 
 def _metavar(kind: Kind) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from minimodels import functional as F
+from minimodels import nn
 from minimodels.data import AllWindows, RandomWindows
 from minimodels.data.tokens import Tokens
 from minimodels.errors import InputError
@@ -21,8 +22,9 @@ from minimodels.recipes.gpt_settings import GPTSettings
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import PRETRAINED
 from minimodels.text import Tokenizer
-from minimodels.training import STEPS, Metric, Trainer
+from minimodels.training import STEPS, Metric, Trainer, current
 from minimodels.training.progress import say
+from minimodels.training.randomness import seed_everything
 
 SAMPLE = 400
 """Tokens that are written when training is over."""
@@ -54,16 +56,17 @@ def train(chosen: GPTSettings) -> Path:
     chosen = chosen.resolved()
     device = prepare(chosen)
     text = load_text(chosen.data, chosen.data_dir)
-    torch.manual_seed(chosen.seed)
+    seed_everything(chosen.seed)
     model, tokenizer = started(chosen, text)
     prompt = chosen.prompt or text.train.strip().splitlines()[0][:PROMPT]
     tokenizer.encode(prompt)  # refused now rather than when training is over
     plan = planned(chosen, text, model, tokenizer)
     folder = fit("gpt", chosen, device, plan, name=f"gpt-{Path(chosen.data).stem}", data=Path(chosen.data).name)
-    sample = write(*language_model(folder, chosen), prompt, chosen)
-    with replacing(folder / "sample.txt") as temporary:
-        temporary.write_text(sample + "\n", encoding="utf-8")
-    say("\n" + sample)
+    if current().main:
+        sample = write(*language_model(folder, chosen), prompt, chosen)
+        with replacing(folder / "sample.txt") as temporary:
+            temporary.write_text(sample + "\n", encoding="utf-8")
+        say("\n" + sample)
     return folder
 
 
@@ -95,7 +98,7 @@ def planned(chosen: GPTSettings, text: Split, model: GPT2LMHeadModel, tokenizer:
         kind=GPT2LMHeadModel.__name__,
         steps=chosen.steps,
         floor=(chosen.min_lr or 0.0) / chosen.lr,
-        save=lambda folder: _save(folder / PRETRAINED, model, tokenizer),
+        save=lambda folder, guessing: _save(folder / PRETRAINED, guessing.get_submodule("model"), tokenizer),
         best=chosen.keep == "best",
     )
 
@@ -250,8 +253,9 @@ def _measuring(model: GPT2LMHeadModel, tokenizer: Tokenizer, chosen: GPTSettings
     )
 
 
-def _save(folder: Path, model: GPT2LMHeadModel, tokenizer: Tokenizer) -> None:
+def _save(folder: Path, model: nn.Module, tokenizer: Tokenizer) -> None:
     """The model as a folder that Hugging Face reads, and its tokenizer, which does not change."""
+    assert isinstance(model, GPT2LMHeadModel)
     if not folder.exists():
         tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)

@@ -1,16 +1,17 @@
 """A GPT in training: where it begins, what its loss is made of, and what moves its weights."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from minimodels import functional as F
 from minimodels import nn
 from minimodels.errors import InputError
 from minimodels.models import GPT2Config, GPT2LMHeadModel
-from minimodels.optim import AdamW
+from minimodels.optim import AdamW, CombinedOptimizer, Muon
 from minimodels.recipes.gpt_data import Split, new_tokenizer, place_of, read_tokenizer
 from minimodels.recipes.gpt_settings import GPTSettings
 from minimodels.text import Tokenizer
@@ -98,22 +99,30 @@ def pretrained(name: str) -> tuple[GPT2LMHeadModel, Tokenizer]:
     return model, tokenizer
 
 
-def optimizer(chosen: GPTSettings, model: nn.Module) -> AdamW:
-    """AdamW; what it decays are matrices, not biases and gains, whose size says nothing about overfitting.
+def optimizer(chosen: GPTSettings, model: GPT2LMHeadModel) -> Optimizer:
+    """AdamW, or Muon for the matrices inside the blocks and AdamW for the rest: embeddings, head, biases and gains.
+
+    What is decayed are matrices, not biases and gains, whose size says nothing about overfitting. Muon's changes are
+    made as large as AdamW's, so that one learning rate and one weight decay serve both.
 
     Args:
         chosen: the settings.
         model: whose parameters it moves.
     """
-    parameters = list(model.parameters())
+    inside = {p for p in model.transformer.h.parameters() if p.dim() == 2 and chosen.optimizer == "muon"}
+    rest = [p for p in model.parameters() if p not in inside]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": chosen.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": chosen.weight_decay},
+        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=chosen.lr, betas=(0.9, chosen.beta2))
+    adamw = AdamW(groups, lr=chosen.lr, betas=(0.9, chosen.beta2))
+    if not inside:
+        return adamw
+    matrices = [p for p in model.parameters() if p in inside]
+    muon = Muon(matrices, lr=chosen.lr, weight_decay=chosen.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return CombinedOptimizer([muon, adamw])
 
 
-@dataclass
 class Guess:
     """What a model expects at every place of a text: the stream at its end, and the head that makes scores of it.
 
@@ -122,12 +131,15 @@ class Guess:
     Args:
         hidden: [N, T, E].
         head: [V, E].
+
+    Attributes:
         loss: of the guess, once it was computed.
     """
 
-    hidden: Tensor
-    head: Tensor
-    loss: Tensor | None = None
+    def __init__(self, hidden: Tensor, head: Tensor) -> None:
+        self.hidden = hidden
+        self.head = head
+        self.loss: Tensor | None = None
 
     def surprise(self, targets: Tensor) -> Tensor:
         """The mean cross-entropy, in nats a token.

@@ -46,7 +46,10 @@ class GPTSettings(TrainingSettings):
     eval_every: int = setting(100, "steps between two measurements on the held-out tenth of the text", at_least=1)
     keep: Literal["best", "last"] = setting("best", "which model stays: that of the lowest held-out loss, or the last")
     batch_size: int = setting(16, "windows of text in a batch", at_least=1)
-    lr: float = setting(3e-3, "learning rate of AdamW at its peak", above=0)
+    optimizer: Literal["adamw", "muon"] = setting(
+        "adamw", "AdamW for all, or Muon for the matrices in the blocks and AdamW for the rest"
+    )
+    lr: float = setting(3e-3, "learning rate at its peak", above=0)
     min_lr: float | None = setting(
         None, "learning rate at the end of its cosine (default: a tenth of --lr)", at_least=0
     )

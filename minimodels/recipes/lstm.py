@@ -24,6 +24,7 @@ from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
 from minimodels.training import Metric, Trainer, accuracy
 from minimodels.training.progress import say
+from minimodels.training.randomness import seed_everything
 
 WORD_SCALE = 0.1
 """How large the vectors of words begin, settled on a tenth of SST-2's training sentences; characters' begin at 1."""
@@ -110,7 +111,7 @@ def train(chosen: LSTMSettings) -> Path:
     vocabulary = None
     if loaded.is_text:
         vocabulary = Vocabulary.of(loaded.train.texts, chosen.tokens or "words", most=chosen.vocabulary)
-    torch.manual_seed(chosen.seed)
+    seed_everything(chosen.seed)
     model = build(chosen, vocabulary)
     loss, metrics = objective(chosen)
     train_batches = batches(loaded.train, vocabulary, chosen.batch_size, shuffle=True, seed=chosen.seed)
@@ -128,6 +129,7 @@ def train(chosen: LSTMSettings) -> Path:
         lambda trainer, folder: _draw(trainer, folder, chosen, headline),
         {VOCABULARY: {**vocabulary.to_json(), "labels": loaded.train.names}} if vocabulary else {},
         {"baseline": name, f"baseline_{headline}": value},
+        best=chosen.keep == "best",
     )
     say(f"baseline, {name}: test {shown(headline, value)}")
     return fit("lstm", chosen, device, plan, name=f"lstm-{Path(chosen.data).stem}", data=chosen.data)

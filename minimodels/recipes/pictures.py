@@ -17,6 +17,7 @@ from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.settings import setting, settings
 from minimodels.training import Trainer, accuracy
 from minimodels.training.progress import say
+from minimodels.training.randomness import seed_everything
 
 CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 EVALUATION_BATCH = 256
@@ -105,7 +106,7 @@ def train(
     """
     chosen = chosen.resolved()
     device = prepare(chosen)
-    torch.manual_seed(chosen.seed)
+    seed_everything(chosen.seed)
     model = build()
     train_set, test_set = load_data(chosen)
     augment = RandomShift(chosen.shift) if chosen.shift else None
@@ -118,6 +119,7 @@ def train(
         {"accuracy": accuracy},
         {"data": chosen.data},
         lambda trainer, folder: _draw(trainer, test_set, folder, chosen),
+        best=chosen.keep == "best",
     )
     return fit(recipe, chosen, device, plan, name=f"{recipe}-{chosen.data}", data=chosen.data)
 

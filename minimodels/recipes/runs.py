@@ -1,20 +1,33 @@
 """The run folder: where a training run leaves everything it made, and nothing of another run is ever touched."""
 
+import dataclasses
 import errno
 import itertools
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shlex
+import signal
+from collections.abc import Container, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from minimodels.checkpoint import States
 from minimodels.errors import InputError
 from minimodels.files import write_json
 from minimodels.recipes.settings import Settings
+from minimodels.recipes.wording import flag
+from minimodels.training.distributed import starter
 
 CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+"""The folder in a run folder that holds the states from which a run can go on."""
+
+LOCK = ".lock"
 MODEL = "model.safetensors"
+SUMMARY = "summary.json"
 VOCABULARY = "vocabulary.json"
 PRETRAINED = "model"
 """The folder in a run folder that holds a language model and its tokenizer, as published models have them."""
@@ -88,6 +101,93 @@ def new_run(out: Path, recipe: str, chosen: Settings) -> Path:
     return folder
 
 
+def resumed_run(out: Path, recipe: str, chosen: Settings, free: Container[str]) -> Path:
+    """The folder of a run that goes on, once it is found to be a run of these settings; or a new one of that name.
+
+    Args:
+        out: the folder.
+        recipe: name of the recipe.
+        chosen: its settings.
+        free: names of the settings that may be others than they were.
+
+    Returns:
+        The same folder.
+
+    Raises:
+        InputError: it holds something else, the run of another recipe, or one with other settings, which are named.
+    """
+    if not began(out):
+        check_free(out)
+        write_config(out / CONFIG, recipe, dataclasses.replace(chosen, resume=False))  # type: ignore[type-var]
+        return out
+    name, values = read_config(out / CONFIG)
+    if name != recipe:
+        raise InputError(f"--resume: {out} is a run of the recipe {name}, not of {recipe}; choose another --out.")
+    before = type(chosen).from_json(values, str(out / CONFIG)).to_json()
+    for setting, value in chosen.to_json().items():
+        if setting not in free and before[setting] != value:
+            raise InputError(
+                f"--resume: {out} was begun with {_spoken(setting, before[setting])} and cannot go on with "
+                f"{_spoken(setting, value)}; give --out {out} --resume alone to go on as it was begun, or choose "
+                f"another --out to begin a new run."
+            )
+    return out
+
+
+def check_free(out: Path) -> None:
+    """Whether a folder may become that of a run; there need not be one.
+
+    Args:
+        out: the folder.
+
+    Raises:
+        InputError: it holds what is no run.
+    """
+    if out.is_dir() and not began(out) and any(entry.name not in (LOCK, CONFIG) for entry in out.iterdir()):
+        raise InputError(f"--resume: {out} holds files, but no run (it has no {CONFIG}); choose another --out.")
+
+
+def began(folder: Path) -> bool:
+    """Whether a run has written its settings into a folder.
+
+    Args:
+        folder: any.
+    """
+    config = folder / CONFIG
+    return config.is_file() and config.stat().st_size > 0
+
+
+def _spoken(setting: str, value: Any) -> str:
+    """A setting as one would type it."""
+    if isinstance(value, bool):
+        return flag(setting) if value else flag(f"no_{setting}")
+    return f"{flag(setting)} {'none' if value is None else value}"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a run folder to one process; the lock dies with it, however it ends.
+
+    Args:
+        folder: of the run; it is made where there is none.
+
+    Raises:
+        InputError: another process has it, or it is a file.
+    """
+    if folder.is_file():
+        raise InputError(f"--out {folder}: is a file; give the name of a folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(folder / LOCK, timeout=0))
+        except Timeout:
+            raise InputError(
+                f"{folder}: another run is writing to this folder at this moment; wait until it ends, or choose "
+                f"another with --out."
+            ) from None
+        yield
+
+
 def _claimed(folder: Path) -> bool:
     """Whether the folder was empty and is now ours."""
     if any(folder.iterdir()):
@@ -128,23 +228,24 @@ def has_model(folder: Path) -> bool:
 
 
 @contextmanager
-def guarded(folder: Path) -> Iterator[None]:
-    """When the user stops the block, the message names the folder and says what is left in it.
+def guarded(folder: Path, recipe: str) -> Iterator[None]:
+    """When somebody stops the block, the message says what the folder keeps, and how to go on.
 
     Args:
         folder: of the run.
+        recipe: its name.
 
     Raises:
         KeyboardInterrupt: with that message.
     """
     try:
         yield
-    except KeyboardInterrupt:
-        if (folder / MODEL).exists():
-            kept = "the model and the metrics of its last full epoch"
-        else:
-            kept = "its metrics and the model that was saved last" if has_model(folder) else "its settings"
-        raise KeyboardInterrupt(f"Stopped by Ctrl-C: {folder} keeps {kept}.") from None
+    except KeyboardInterrupt as stop:
+        how = "by SIGTERM" if getattr(stop, "signal", None) is signal.SIGTERM else "by Ctrl-C"
+        states = States(folder / CHECKPOINTS).all()
+        kept = f"the run as it was after step {int(states[-1].name.split('-')[1]):,}" if states else "its settings"
+        command = shlex.join([*starter(), "train", recipe, "--out", str(folder), "--resume"])
+        raise KeyboardInterrupt(f"Stopped {how}: go on with `{command}`; {folder} keeps {kept}.") from None
 
 
 def disk_problem(error: OSError) -> str:

@@ -31,7 +31,7 @@ LARGEST = 2**63 - 1
 """The largest whole number that PyTorch can hold; no setting may be larger."""
 
 
-COMPARISONS = {"at least": operator.ge, "above": operator.gt, "at most": operator.le}
+COMPARISONS = {"at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ def setting(
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
+    below: float | None = None,
 ) -> Any:
     """A field of a settings class.
 
@@ -52,8 +53,9 @@ def setting(
         at_least: the smallest number allowed.
         above: a number that it must exceed.
         at_most: the largest number allowed.
+        below: a number that must exceed it.
     """
-    limits = {"at least": at_least, "above": above, "at most": at_most}
+    limits = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     return dataclasses.field(default=default, metadata={"help": help, "limits": limits})
 
 

@@ -1,6 +1,7 @@
 """Where a model is trained, and how batches get there."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -79,10 +80,11 @@ def _present() -> list[str]:
 
 
 def to_device(tensors: Iterable[Tensor], device: torch.device) -> list[Tensor]:
-    """The tensors on a device; towards CUDA through pinned memory, so that the copy runs while Python goes on.
+    """The tensors on a device; towards CUDA through pinned memory and in a stream of their own.
 
     A copy from ordinary memory has to wait for the driver to stage it; from page-locked memory the card reads by
-    itself (`non_blocking`). PyTorch keeps the pinned block until the copy is done.
+    itself (`non_blocking`). PyTorch keeps the pinned block until the copy is done. Python runs ahead of the card, so
+    that a copy that is queued apart from the computation happens while the steps before are still being computed.
 
     Args:
         tensors: a batch.
@@ -94,7 +96,20 @@ def to_device(tensors: Iterable[Tensor], device: torch.device) -> list[Tensor]:
     """
     if device.type != "cuda":
         return [tensor.to(device) for tensor in tensors]
-    return [
-        (tensor.pin_memory() if tensor.device.type == "cpu" else tensor).to(device, non_blocking=True)
-        for tensor in tensors
-    ]
+    copying, computing = _copying(device), torch.cuda.current_stream(device)
+    with torch.cuda.stream(copying):
+        moved = [_pinned(tensor).to(device, non_blocking=True) for tensor in tensors]
+    computing.wait_stream(copying)
+    for tensor in moved:
+        tensor.record_stream(computing)  # its memory is not given away while the computation may read it
+    return moved
+
+
+@cache
+def _copying(device: torch.device) -> torch.cuda.Stream:
+    """The stream in which batches are copied to a card."""
+    return torch.cuda.Stream(device)
+
+
+def _pinned(tensor: Tensor) -> Tensor:
+    return tensor.pin_memory() if tensor.device.type == "cpu" else tensor

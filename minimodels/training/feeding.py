@@ -1,16 +1,18 @@
 """From what a user gives as data to lists of tensors on the device."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DistributedSampler
 
 from minimodels.data import Batches
 from minimodels.errors import InputError
 from minimodels.training.devices import to_device
+from minimodels.training.distributed import World
 
 T = TypeVar("T")
 
@@ -73,24 +75,99 @@ def as_tensor(part: Any) -> Any:
     return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
 
 
-def on_device(batches: Iterable[Any], device: torch.device, parts: int = 2) -> Iterator[list[Tensor]]:
-    """Each batch as a list of tensors on the device.
+class Share(NamedTuple):
+    """What one process gets of a batch.
+
+    Attributes:
+        tensors: its rows of inputs and targets, on its device.
+        count: terms of the loss in them.
+        whole: terms of the loss in the batch of all processes.
+        items: what the speed is counted in, of all processes.
+    """
+
+    tensors: list[Tensor]
+    count: Any
+    whole: Any
+    items: int
+
+
+def shares(
+    data: Iterable[Any],
+    device: torch.device,
+    world: World,
+    count: Callable[[Tensor], Any],
+    size: Callable[[Tensor], int],
+) -> Iterator[Share]:
+    """Each batch as this process' share of it, on the device.
+
+    All processes draw the same whole batch and each keeps its rows: the order of the data, what augments them and the
+    place in them are then the same for any number of processes. Only a DataLoader with a
+    `torch.utils.data.DistributedSampler` is taken to give every process rows of its own.
+
+    A process whose rows have nothing that counts takes another row, with a count of 0: the mean of nothing is no
+    number, and the others wait for its gradient.
+
+    Args:
+        data: tuples or lists of tensors or NumPy arrays.
+        device: where they are needed.
+        world: the processes.
+        count: targets → terms of the loss.
+        size: targets → items for the speed.
+
+    Raises:
+        InputError: no batch at all, one with too few tensors, or one that holds something else.
+    """
+    apart = isinstance(getattr(data, "sampler", None), DistributedSampler)
+    for tensors in checked(data):
+        targets = tensors[-1]
+        if world.alone:
+            counted = count(targets)
+            yield Share(to_device(tensors, device), counted, counted, size(targets))
+        elif apart:
+            counted = count(targets)
+            whole = world.sum(torch.as_tensor(counted, device=device))
+            yield Share(to_device(tensors, device), counted, whole, size(targets) * world.size)
+        else:
+            mine, counted = _mine(tensors, world, count)
+            yield Share(to_device(mine, device), counted, count(targets), size(targets))
+
+
+def _mine(tensors: list[Tensor], world: World, count: Callable[[Tensor], Any]) -> tuple[list[Tensor], Any]:
+    """The rows of this process, and how many terms of the loss are in them."""
+    rows, targets = world.rows(len(tensors[-1])), tensors[-1]
+    if rows.start < rows.stop and (counted := count(targets[rows])):
+        return some_rows(tensors, rows), counted
+    places = (slice(row, row + 1) for row in range(len(targets)) if count(targets[row : row + 1]))
+    return some_rows(tensors, next(places, slice(1))), 0
+
+
+def some_rows(tensors: list[Tensor], rows: slice = slice(1)) -> list[Tensor]:
+    """Some rows of every tensor that has as many as the targets; what has not belongs to the batch as a whole.
+
+    Args:
+        tensors: of a batch, the targets at the end.
+        rows: which ones; by default the first.
+    """
+    return [part[rows] if part.dim() and len(part) == len(tensors[-1]) else part for part in tensors]
+
+
+def checked(batches: Iterable[Any], parts: int = 2) -> Iterator[list[Tensor]]:
+    """Each batch as a list of tensors.
 
     Args:
         batches: tuples or lists of tensors or NumPy arrays, or single ones.
-        device: where they are needed.
         parts: how many tensors a batch must have at least.
 
     Raises:
         InputError: no batch at all, one with too few tensors, or one that holds something else.
 
     Example:
-        >>> [len(batch) for batch in on_device([(torch.zeros(2), torch.ones(2))], torch.device("cpu"))]
+        >>> [len(batch) for batch in checked([(torch.zeros(2), torch.ones(2))])]
         [2]
     """
     number = 0
     for number, batch in enumerate(batches, start=1):
-        yield to_device(_tensors(batch, f"batch {number}", parts), device)
+        yield _tensors(batch, f"batch {number}", parts)
     if number == 0:
         raise InputError("the data gave no batch: they are empty, or a loader that drops a short last batch.")
 

@@ -3,11 +3,12 @@
 Read `_train_step` first: it is one step of stochastic gradient descent, and everything else goes round it.
 """
 
+import copy
+import itertools
 import math
 import operator
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -15,19 +16,32 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from minimodels.errors import InputError
+from minimodels.inspection import count_training_flops, modes_kept
 from minimodels.nn.utils import clip_grad_norm_
-from minimodels.training.devices import device_for, move
-from minimodels.training.feeding import as_batches, grouped, on_device
+from minimodels.shards import whole
+from minimodels.training.averaging import ExponentialMovingAverage
+from minimodels.training.devices import device_for, move, to_device
+from minimodels.training.diagnosis import blame_backward, blame_forward
+from minimodels.training.distributed import average_buffers, current, rearranges, share, synchronizing
+from minimodels.training.feeding import Share, as_batches, checked, grouped, shares, some_rows
 from minimodels.training.logging import History, Record
 from minimodels.training.metrics import Metric, Totals
+from minimodels.training.objective import Objective, forgetting
 from minimodels.training.precision import autocast, check_precision, gradient_scaler
+from minimodels.training.randomness import random_state, restore_random_state
+from minimodels.training.recomputation import blocks
+from minimodels.training.speed import Speed
+from minimodels.training.state import empty_shard, load_training_state, training_state
 from minimodels.training.units import EPOCHS, Units
-
-Batch = Sequence[Tensor]
-"""(inputs, targets); a model with several arguments takes (first, second, ..., targets)."""
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss on an accelerator, where looking means waiting. On a CPU it is every step."""
+
+
+REMEDY = (
+    "training cannot go on, and what was saved stays as it is; lower the learning rate (lr; --lr) or clip the gradient "
+    "(clip_norm; --clip-norm)."
+)
 
 
 class _Schedule(Protocol):
@@ -48,6 +62,14 @@ class Trainer:
     batch is short or the last step has fewer batches (layers that look at whole batches, as batch normalisation
     does, see the small ones).
 
+    Where torchrun has started several processes and they have joined (`minimodels.training.joined`), all of them train
+    one model. Each draws the same batches (or rows of its own, from a loader with a DistributedSampler) and takes its
+    rows of every batch, so that data, `accumulate` and the optimiser mean what they mean in a single process, and so do
+    weights and results.
+
+    `state_dict` holds all that training depends on. A trainer that loads it, given the same data, goes on as if the
+    first one had never stopped, bit for bit, also from within an epoch.
+
     Args:
         model: what to train; it is moved to the device.
         loss: (outputs, targets) → mean loss of the batch; a module is moved to the device as well.
@@ -64,19 +86,28 @@ class Trainer:
         clip_norm: greatest norm of the gradient; None leaves it alone.
         callbacks: objects with some of the methods of `Callback`.
         units: what the history is counted in: `EPOCHS`, or `STEPS` where an epoch is a number of steps and no more.
+        ema_decay: β of an `ExponentialMovingAverage` of the weights, which is then what is measured, what predicts and
+            what is saved; None for none.
+        compile: let `torch.compile` make one graph of model and loss.
+        shard: in several processes, give each a part of every parameter (FSDP2) instead of all of them.
+        measure: count the model's operations at the start, so that the timings say what part of the device is used.
 
     Attributes:
         history: all epochs trained so far.
         epoch: how many that is.
+        batch: batches of the epoch after them that are done.
         step: steps of the optimiser so far.
+        totals: what was summed up over these batches.
         rate: the learning rate of the last step.
         epochs: the number at which the current `fit` will stop.
         steps_per_epoch: where the data know their length, else None.
         check_every: steps between two looks at the loss, to see that it is still a number.
         stop_training: set it to True in a callback to stop after the current epoch.
+        world: the processes that train together.
 
     Raises:
-        InputError: an unknown device or precision, `accumulate` below 1, `clip_norm` not positive.
+        InputError: an unknown device or precision, `accumulate` below 1, `clip_norm` not positive, `ema_decay` not from
+            0 to below 1, `shard` in a process that is alone.
 
     See: tests/training/test_loop.py
 
@@ -107,11 +138,18 @@ class Trainer:
         clip_norm: float | None = None,
         callbacks: Iterable[object] = (),
         units: Units = EPOCHS,
+        ema_decay: float | None = None,
+        compile: bool = False,
+        shard: bool = False,
+        measure: bool = False,
     ) -> None:
         if accumulate < 1:
             raise InputError(f"accumulate {accumulate}: a step needs at least one batch; give 1 or more.")
         if clip_norm is not None and not clip_norm > 0:
             raise InputError(f"clip_norm {clip_norm}: give a positive number, or None for no clipping.")
+        self.world = current()
+        if shard and self.world.alone:
+            raise InputError("shard: there is one process alone; start several by torchrun --nproc_per_node=N.")
         self.device = device_for(model, device)
         self.precision = check_precision(precision)
         move(model, optimizer, self.device)
@@ -128,10 +166,22 @@ class Trainer:
         self.scaler = gradient_scaler(self.device, precision)
         self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         self.history = History()
-        self.epoch = self.step = self.epochs = 0
+        self.epoch = self.batch = self.step = self.epochs = 0
+        self.totals = Totals()
         self.rate = math.nan
         self.steps_per_epoch: int | None = None
         self.stop_training = False
+        self.speed = Speed(self.device, precision, units)
+        self.measure = measure
+        self.sharded = shard
+        self._plain = copy.deepcopy(model).cpu() if shard and self.world.main else None
+        self.objective = Objective(model, self.loss)
+        self._shared = self._share(shard)
+        self._run = torch.compile(self._shared) if compile else self._shared
+        self._rehearsed = not rearranges(self._shared)
+        self.average = None if ema_decay is None else ExponentialMovingAverage(model, ema_decay)
+        self.begun: dict[str, Any] = {}
+        self.resumed: dict[str, Any] = {}
 
     @property
     def done(self) -> int:
@@ -154,8 +204,8 @@ class Trainer:
             `self.history`.
 
         Raises:
-            InputError: no optimiser, no data, data that are no batches of tensors or can be gone through only once, or
-                a loss that is no longer a finite number.
+            InputError: no optimiser, no data, data that are no batches of tensors or can be gone through only once, a
+                loss that is no longer a finite number, or a callback that failed, which is named.
         """
         if self.optimizer is None:
             raise InputError("this Trainer has no optimizer: give it one to train with.")
@@ -171,7 +221,9 @@ class Trainer:
         self.epochs = self.epoch + epochs
         self.steps_per_epoch = -(-operator.length_hint(train) // self.accumulate) or None  # a stream has no length
         self.stop_training = False
-        with _modes_kept(self.model), self._ending():
+        if not self.resumed:  # an epoch that was broken off in this process is repeated
+            self.batch, self.totals = 0, Totals()
+        with modes_kept(self.model), self._ending():
             self._tell("on_train_begin")
             while self.epoch < self.epochs and not self.stop_training:
                 self._tell("on_epoch_begin")
@@ -194,13 +246,15 @@ class Trainer:
         """
         totals = Totals()
         with self._only_looking():
-            for *inputs, targets in on_device(as_batches(data, batch_size), self.device):
-                outputs, loss = self._forward(inputs, targets)
-                self._take_down(totals, outputs, targets, loss)
-        return totals.means()
+            for part in self._shares(as_batches(data, batch_size)):
+                outputs, loss = self._forward(part)
+                self._take_down(totals, part, outputs, loss)
+        return totals.means(self.world)
 
     def predict(self, data: Any, *, batch_size: int = 32) -> Tensor:
         """What the model gives for all the data, in evaluation mode.
+
+        Of several processes each predicts everything.
 
         Args:
             data: a tensor or NumPy array of inputs, or whatever `evaluate` takes, whose last part (the targets) is
@@ -214,92 +268,206 @@ class Trainer:
             InputError: there are no data.
         """
         with self._only_looking(), autocast(self.device, self.precision):
-            batches = on_device(as_batches(data, batch_size), self.device, parts=1)
-            return torch.cat([self.model(*(batch[:-1] or batch)).cpu() for batch in batches])
+            batches = (to_device(batch, self.device) for batch in checked(as_batches(data, batch_size), parts=1))
+            return torch.cat([self._run(*(batch[:-1] or batch), None)[0].cpu() for batch in batches])
+
+    @contextmanager
+    def to_save(self) -> Iterator[nn.Module]:
+        """The model as it is to be saved: with averaged weights, if they are averaged, and all of them.
+
+        Where it is sharded all processes have to ask, and the main one is given a copy that is whole.
+        """
+        with self._averaged():
+            if self.sharded:
+                copies = {} if self._plain is None else self._plain.state_dict()
+                for name, tensor in self.model.state_dict().items():
+                    full = whole(tensor)
+                    if name in copies:
+                        copies[name].copy_(full)
+            yield self.model if self._plain is None else self._plain
+
+    def plain_copy(self) -> nn.Module:
+        """A copy of the model that this process has to itself, for weights that were saved to be read into.
+
+        Where the model is sharded only the main process can have one.
+        """
+        return copy.deepcopy(self.model if self._plain is None else self._plain)
+
+    @property
+    def empty_shard(self) -> Callable[[Any, torch.Size, torch.dtype], Tensor | None] | None:
+        """Gives the tensor into which a part of a sharded checkpoint is read; None where this model is not sharded."""
+        return empty_shard(self.model) if self.sharded else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on from here: weights, optimiser, schedule, scaler, averages, random states, the
+        place in the data, the history, and what callbacks remember. Of several processes all have to ask.
+        """
+        return training_state(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another trainer was, made as this one is.
+
+        Args:
+            state: what its `state_dict` gave.
+
+        Raises:
+            InputError: it is the state of another model or optimiser.
+        """
+        load_training_state(self, state)
 
     def _epoch(self, optimizer: Optimizer, train: Any, validation: Any) -> Record:
         """Once through the training data, then the validation; the record also goes into the history."""
-        start = time.perf_counter()
-        totals = self._train_epoch(optimizer, train)
-        results = totals.means()  # waits for the device, so that the time is true
-        trained = time.perf_counter()
-        self._check_finite(results["loss"], self.step)
+        self.speed.begin()
+        self._train_epoch(optimizer, train)
+        results = self.totals.means(self.world)  # waits for the device, so that the time is true
+        timing = self.speed.lap(self.totals.samples)
+        self._check_loss(results["loss"], self.step)
         reached = self.units.reached(self.epoch + 1, self.step)
         record = {self.units.progress: reached, **results}
         if validation is not None:
             record |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
         record["lr"] = self.rate
-        seconds = trained - start
-        timing = {self.units.progress: reached, self.units.items: totals.samples, "seconds": seconds}
-        timing[f"{self.units.items}_per_second"] = totals.samples / seconds
-        timing["validation_seconds"] = time.perf_counter() - trained
-        self.history.add(record, timing)
-        self.epoch += 1
+        self.history.add(record, {self.units.progress: reached, **timing, "validation_seconds": self.speed.since()})
+        self.epoch, self.batch, self.totals = self.epoch + 1, 0, Totals()
         return record
 
-    def _train_epoch(self, optimizer: Optimizer, train: Any) -> Totals:
-        """Once through the training data; the sums of what was seen."""
+    def _train_epoch(self, optimizer: Optimizer, train: Any) -> None:
+        """Once through the training data, or through what is left of them in an epoch that was broken off."""
         for source in (train, getattr(train, "sampler", None)):  # a DataLoader leaves its order to a sampler
             set_epoch = getattr(source, "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(self.epoch)
         self.model.train()
-        totals = Totals()
-        for group in grouped(on_device(train, self.device), self.accumulate):
-            self._train_step(optimizer, group, totals)
-            self._tell("on_batch_end", totals)
-        return totals
+        for group in grouped(self._rest(self._shares(train)), self.accumulate):
+            self._train_step(optimizer, group)
+            self.batch += len(group)
+            self._tell("on_batch_end", self.totals)
 
-    def _train_step(self, optimizer: Optimizer, group: Sequence[Batch], totals: Totals) -> None:
+    def _rest(self, parts: Iterator[Share]) -> Iterator[Share]:
+        """The batches of an epoch that are not done; the others are drawn once more, as they were, and left out."""
+        if self.batch:
+            restore_random_state(self.begun, self.device)
+            for _ in itertools.islice(parts, self.batch):
+                pass
+            restore_random_state(self.resumed, self.device)
+        else:
+            self.begun = random_state(self.device)
+        self.resumed = {}
+        return parts
+
+    def _train_step(self, optimizer: Optimizer, group: Sequence[Share]) -> None:
         """One step: the gradient of the mean loss over all samples of the group, and the update."""
+        if self.measure and not self.speed.operations:
+            with self.speed.paused():
+                self.speed.operations = self._operations(group[0])
+        if not self._rehearsed:
+            with self.speed.paused():
+                self._rehearse(group[0])
         optimizer.zero_grad()
-        size = sum(self.count(targets) for *_, targets in group)
-        for *inputs, targets in group:
-            outputs, loss = self._forward(inputs, targets)
-            self._take_down(totals, outputs, targets, loss)
-            if self.step % self.check_every == self.check_every - 1:
-                self._check_finite(loss.item(), self.step + 1)
-            self.scaler.scale(loss * _share(self.count(targets), size, loss.dtype)).backward()
+        looking = self.step % self.check_every == self.check_every - 1
+        size = sum(part.whole for part in group)
+        for number, part in enumerate(group, start=1):
+            if self.world.alone and not part.count:  # the mean of nothing is no number, and has no gradient
+                self.totals.add("loss", torch.zeros((), device=self.device), 0)
+                self.totals.samples += part.items
+                continue
+            with synchronizing(self._shared, number == len(group)):
+                outputs, loss = self._forward(part)
+                self._take_down(self.totals, part, outputs, loss)
+                self.speed.numbers += part.tensors[0].numel()
+                if looking:
+                    self._check_loss(loss.item(), self.step + 1, part)
+                share = _share(part.count, size, loss.dtype) * self.world.size  # the gradients are averaged
+                self.scaler.scale(loss * share).backward()
         if self.clip_norm is not None:
             self.scaler.unscale_(optimizer)
             trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
-            clip_grad_norm_(trained, self.clip_norm)
+            norm = clip_grad_norm_(trained, self.clip_norm)
+            if looking:
+                self._check_gradient(norm.item())
         self.rate = float(optimizer.param_groups[0]["lr"])
         self.scaler.step(optimizer)
         self.scaler.update()
         if self.schedule is not None:
             self.schedule.step()
+        average_buffers(self.model, self.world)
+        if self.average is not None:
+            self.average.update()
         self.step += 1
 
-    def _forward(self, inputs: Batch, targets: Tensor) -> tuple[Any, Tensor]:
+    def _rehearse(self, part: Share) -> None:
+        """A forward and a backward pass that leave nothing behind, by which all later ones sum gradients alike."""
+        before, buffers = random_state(self.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        with forgetting(self.model):
+            _, loss = self._forward(part)
+            loss.backward()
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+        restore_random_state(before, self.device)
+        self._rehearsed = True
+
+    def _forward(self, part: Share) -> tuple[Any, Tensor]:
         """What the model gives for a batch, and its mean loss."""
         with autocast(self.device, self.precision):
-            outputs = self.model(*inputs)
-            return outputs, self.loss(outputs, targets)
+            outputs, loss = self._run(*part.tensors)
+        return outputs, loss
 
     @torch.no_grad()
-    def _take_down(self, totals: Totals, outputs: Any, targets: Tensor, loss: Tensor) -> None:
-        """Add a batch's loss and metrics to the totals."""
-        count = self.count(targets)
-        totals.samples += self.units.size(targets)
-        totals.add("loss", _total(loss.detach(), count), count)
+    def _take_down(self, totals: Totals, part: Share, outputs: Any, loss: Tensor) -> None:
+        """Add a batch's loss and metrics to the totals; those of rows that do not count are nothing."""
+        counts = not (isinstance(part.count, int) and part.count == 0)
+        totals.samples += part.items
+        totals.add("loss", _total(loss.detach(), part.count), part.count)
         for name, metric in self.metrics.items():
-            totals.add(name, *metric(outputs, targets))
+            total, count = metric(outputs, part.tensors[-1])
+            totals.add(name, *((total, count) if counts else (torch.zeros_like(total), 0)))
 
-    def _check_finite(self, loss: float, step: int) -> None:
-        """Stop before a loss that is no number spoils what was learnt."""
-        if not math.isfinite(loss):
+    def _check_loss(self, loss: float, step: int, part: Share | None = None) -> None:
+        """Stop before a loss that is no number spoils what was learnt, and say where it comes from."""
+        if self.world.any(not math.isfinite(loss)):
             epoch = f", in epoch {self.epoch + 1}" if self.units.progress == "epoch" else ""
-            raise InputError(
-                f"the loss is {loss} by step {step}{epoch}: training cannot go on; "
-                f"lower the learning rate (lr; --lr) or clip the gradient (clip_norm; --clip-norm)."
-            )
+            found = ""
+            if part is not None:
+                with autocast(self.device, self.precision):
+                    found = f": {blame_forward(self.objective, part.tensors, inside='model')}"
+            raise InputError(f"the loss is {loss} by step {step}{epoch}{found}; {REMEDY}")
+
+    def _check_gradient(self, norm: float) -> None:
+        """Stop before such a gradient does. In float16 it is usual, and the scaler passes it over."""
+        if not math.isfinite(norm) and self.precision != "float16":
+            found = blame_backward(self.objective, inside="model")
+            raise InputError(f"the gradient is not finite in step {self.step + 1}: {found}; {REMEDY}")
+
+    def _shares(self, data: Any) -> Iterator[Share]:
+        """This process' part of every batch, on its device."""
+        return shares(data, self.device, self.world, self.count, self.units.size)
+
+    def _operations(self, part: Share) -> float:
+        """Floating-point operations of forward and backward pass, for each number that goes into the model."""
+        *inputs, targets = some_rows(part.tensors)
+        self.speed.ceiling()  # measured before anything is timed
+        with self._only_looking(), forgetting(self.model), autocast(self.device, self.precision):
+            return count_training_flops(self.objective, *inputs, targets) / inputs[0].numel()
+
+    def _share(self, shard: bool) -> nn.Module:
+        """Model and loss, ready to be trained by all processes together."""
+        if self.world.alone or self.optimizer is None:
+            return self.objective
+        units = blocks(self.model) if shard else []
+        return share(self.objective, self.optimizer, self.device, self.precision, units, shard)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Averaged weights in the place of the trained ones, where there are some."""
+        with nullcontext() if self.average is None else self.average.applied():
+            yield
 
     @contextmanager
     def _only_looking(self) -> Iterator[None]:
         """No gradients, evaluation mode, and the random state of before afterwards."""
         cards = [self.device] if self.device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(cards), _modes_kept(self.model):
+        with torch.no_grad(), torch.random.fork_rng(cards), modes_kept(self.model), self._averaged():
             self.model.eval()
             yield
 
@@ -313,7 +481,7 @@ class Trainer:
             errors.append(error)
         for callback in self.callbacks:
             try:
-                getattr(callback, "on_train_end", lambda trainer: None)(self)
+                self._call(callback, "on_train_end")
             except BaseException as error:
                 errors.append(error)
         if errors:
@@ -325,8 +493,27 @@ class Trainer:
     def _tell(self, moment: str, *details: Any) -> None:
         """Call the method of that name on every callback that has it."""
         for callback in self.callbacks:
+            self._call(callback, moment, *details)
+
+    def _call(self, callback: object, moment: str, *details: Any) -> None:
+        """Call a method of a callback, if it has it; when that fails, say whose it was.
+
+        The package's own callbacks say themselves what is wrong, or break where a connection to other processes does,
+        which `joined` explains.
+        """
+        try:
             if hasattr(callback, moment):
                 getattr(callback, moment)(self, *details)
+        except (InputError, OSError):
+            raise
+        except Exception as error:
+            kind = type(callback)
+            if kind.__module__.startswith("minimodels."):
+                raise
+            raise InputError(
+                f"callback {kind.__name__}.{moment} failed: {_reason(error)}; mend it, what was saved before stays as "
+                f"it is."
+            ) from error
 
 
 def _total(mean: Tensor, count: Any) -> Tensor:
@@ -336,17 +523,11 @@ def _total(mean: Tensor, count: Any) -> Tensor:
     return mean * count if count else torch.zeros_like(mean)
 
 
+def _reason(error: Exception) -> str:
+    """The kind of an error, and the first line of what it says."""
+    return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]]).removesuffix(":").rstrip(".")
+
+
 def _share(part: Any, whole: Any, dtype: torch.dtype) -> Any:
     """part/whole; whole-number tensors are made `dtype` first, as PyTorch would divide them in float32."""
     return part.to(dtype) / whole if isinstance(part, Tensor) else part / whole
-
-
-@contextmanager
-def _modes_kept(model: nn.Module) -> Iterator[None]:
-    """Every part of the model is in the mode of before afterwards, also parts that were frozen on purpose."""
-    modes = [(part, part.training) for part in model.modules()]
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode

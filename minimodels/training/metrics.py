@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minimodels.training.distributed import World
+
 Metric = Callable[[Any, Tensor], tuple[Tensor, Tensor | int]]
 """(outputs, targets) → (sum, count). A sum and a count, not a mean: they can be added over batches of any size,
 and over processes, and the quotient is then the mean over all samples."""
@@ -64,17 +66,42 @@ class Totals:
             total: its sum, a tensor of one element; its graph is left behind.
             count: how many items were summed.
         """
-        wide = torch.float32 if total.device.type == "mps" else torch.float64  # MPS has no float64
-        self.sums[name] = self.sums.get(name, 0) + total.detach().to(wide)
+        self.sums[name] = self.sums.get(name, 0) + total.detach().to(_wide(total.device))
         count = count.to(total.device) if isinstance(count, Tensor) else count
         self.counts[name] = self.counts.get(name, 0) + count
 
-    def means(self) -> dict[str, float]:
-        """The quotient of every sum and its count, as Python numbers; NaN where nothing was counted."""
+    def means(self, world: World | None = None) -> dict[str, float]:
+        """The quotient of every sum and its count, as Python numbers; NaN where nothing was counted.
+
+        Args:
+            world: processes whose totals are added up first; all of them have to ask.
+        """
         if not self.sums:
             return {}
-        tensors = [*self.sums.values(), *(count for count in self.counts.values() if isinstance(count, Tensor))]
-        numbers = iter(torch.stack(tensors).tolist())
-        sums = {name: next(numbers) for name in self.sums}
-        counts = {name: next(numbers) if isinstance(count, Tensor) else count for name, count in self.counts.items()}
-        return {name: total / counts[name] if counts[name] else math.nan for name, total in sums.items()}
+        device = next(iter(self.sums.values())).device
+        counts = [torch.as_tensor(count, dtype=_wide(device), device=device) for count in self.counts.values()]
+        numbers = torch.stack([*self.sums.values(), *counts])
+        sums, divisors = (numbers if world is None else world.sum(numbers)).view(2, -1).tolist()
+        return {
+            name: total / count if count else math.nan
+            for name, total, count in zip(self.sums, sums, divisors, strict=True)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that was added up, for a run that is to be resumed within an epoch."""
+        return {"sums": dict(self.sums), "counts": dict(self.counts), "samples": self.samples}
+
+    def add_all(self, state: dict[str, Any]) -> None:
+        """Add what was added up elsewhere.
+
+        Args:
+            state: what `state_dict` gave, on the device of these sums.
+        """
+        for name, total in state["sums"].items():
+            self.add(name, total, state["counts"][name])
+        self.samples += state["samples"]
+
+
+def _wide(device: torch.device) -> torch.dtype:
+    """The type of the sums; MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -1,5 +1,6 @@
-"""Numbers of 16 bits where they are safe: autocast and the gradient scaler that float16 needs."""
+"""Numbers of fewer bits where they are safe: autocast, the gradient scaler that float16 needs, and TF32."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -64,3 +65,34 @@ def gradient_scaler(device: torch.device, precision: str) -> torch.amp.GradScale
         False
     """
     return torch.amp.GradScaler(device.type, enabled=precision == "float16")
+
+
+def allow_tf32(device: torch.device, enabled: bool) -> None:
+    """Let CUDA's tensor cores multiply float32 matrices as TF32: factors rounded to 11 bits, summed in float32.
+
+    It holds for the whole process and for products alone, which is where our layers spend their time. On other devices
+    it does nothing.
+
+    PyTorch has two names for this switch. Written by the newer, `fp32_precision`, the older raises an error when it is
+    read, as `torch.compile` does (pytorch/pytorch issue 166387); the older sets both, and both can be read afterwards.
+
+    Args:
+        device: where to multiply.
+        enabled: whether the factors may be rounded.
+
+    See: tests/training/test_precision.py.
+
+    Example:
+        >>> allow_tf32(torch.device("cpu"), enabled=True)
+        >>> tf32_allowed()
+        False
+    """
+    if device.type == "cuda":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Please use the new API")
+            torch.backends.cuda.matmul.allow_tf32 = enabled
+
+
+def tf32_allowed() -> bool:
+    """Say whether CUDA multiplies float32 matrices as TF32, by whichever name that was set."""
+    return bool(torch.backends.cuda.matmul.fp32_precision == "tf32")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm.auto import tqdm
 
 from minimodels.inspection.report import is_share
+from minimodels.training.distributed import current
 from minimodels.training.logging import Record
 from minimodels.training.metrics import Totals
 
@@ -109,11 +110,13 @@ def describe(name: str, value: float) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line on stdout at once, above a bar that may be showing.
+    """Print a line on stdout at once, above a bar that may be showing; of several processes the main one speaks.
 
     Args:
         text: the line.
     """
+    if not current().main:
+        return
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 

@@ -47,7 +47,7 @@ def test_a_run_leaves_everything_in_its_folder(
     folder = run(tmp_path / "run", lr=3e-3, epochs=8)
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.csv", "timing.csv", "model.safetensors", "summary.json"),
-        *("curves.png", "mistakes.png", "filters.png"),
+        *("curves.png", "mistakes.png", "filters.png", "checkpoints", ".lock"),
     }
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -200,7 +200,10 @@ def test_ctrl_c_keeps_the_last_full_epoch(tmp_path: Path, monkeypatch: pytest.Mo
         step(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Trainer, "_train_step", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="keeps the model and the metrics of its last full epoch"):
+    with pytest.raises(
+        KeyboardInterrupt,
+        match=r"go on with `minimodels train cnn --out .*run --resume`; .* keeps the run as it was after step 4\.",
+    ):
         run(tmp_path / "run", epochs=5)
     assert load_tensors(tmp_path / "run" / "model.safetensors")[1]["epochs"] == 1
     assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
@@ -234,9 +237,12 @@ def test_a_rate_that_is_too_high_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_a_batch_may_be_larger_than_the_data(tmp_path: Path) -> None:
-    assert (run(tmp_path / "run", batch_size=10**9, epochs=1) / "summary.json").exists()
+def test_a_batch_is_not_larger_than_the_data(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"--batch-size 65: there are 64 samples to train on, which do not fill a batch"
+    ):
+        run(tmp_path / "run", batch_size=65, epochs=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_defaults_that_depend_on_the_data_are_written_down() -> None:

@@ -357,6 +357,32 @@ def test_matrices_decay_and_vectors_do_not() -> None:
     assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
 
 
+def test_muon_moves_the_matrices_in_the_blocks_and_adamw_the_rest() -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=7, n_positions=8, n_embd=8, n_layer=2, n_head=1))
+    muon, adamw = optimizer(GPTSettings(optimizer="muon", lr=0.1, weight_decay=0.2), model).parts
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    (inside,) = muon.param_groups
+    assert [names[p] for p in inside["params"]] == [
+        f"transformer.h.{block}.{matrix}.weight"
+        for block in range(2)
+        for matrix in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    ]
+    decayed, others = adamw.param_groups
+    assert [names[p] for p in decayed["params"]] == ["transformer.wte.weight", "transformer.wpe.weight"]
+    assert all(parameter.dim() == 1 for parameter in others["params"])
+    assert sum(len(group["params"]) for group in (inside, decayed, others)) == len(names)
+    assert [group["weight_decay"] for group in (inside, decayed, others)] == [0.2, 0.2, 0.0]
+    assert {group["lr"] for group in (inside, decayed, others)} == {0.1}
+    assert inside["adjust_lr_fn"] == "match_rms_adamw"
+
+
+def test_learning_with_muon(tmp_path: Path, song: str) -> None:
+    folder = run(tmp_path / "run", data=song, optimizer="muon", steps=60, eval_every=20, lr=1e-2)
+    losses = [float(row["val_loss"]) for row in rows(folder)]
+    assert losses[-1] < 2 < losses[0]
+    assert json.loads((folder / "config.json").read_text())["optimizer"] == "muon"
+
+
 def test_the_training_model_guesses_as_the_model_does() -> None:
     model = GPT2LMHeadModel(GPT2Config(vocab_size=7, n_positions=8, n_embd=8, n_layer=2, n_head=2)).eval()
     tokens = torch.randint(7, (3, 8))

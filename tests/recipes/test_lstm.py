@@ -50,6 +50,7 @@ def test_texts_of_ones_own(tmp_path: Path, reviews: Path, capsys: pytest.Capture
     folder = run(tmp_path / "run", data=str(reviews), epochs=15, lr=1e-2, dropout=0.0, layers=1)
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.csv", "timing.csv", "model.safetensors", "summary.json", "vocabulary.json"),
+        *("checkpoints", ".lock"),
     }
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["test_accuracy"] == 1.0
@@ -72,7 +73,7 @@ def test_texts_of_ones_own(tmp_path: Path, reviews: Path, capsys: pytest.Capture
 
 def test_the_same_from_the_command_line(tmp_path: Path, reviews: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "run")
-    flags = ["--epochs", "1", "--hidden", "4", "--layers", "1", "--device", "cpu", "--out", out]
+    flags = ["--epochs", "1", "--hidden", "4", "--layers", "1", "--batch-size", "8", "--device", "cpu", "--out", out]
     assert main(["train", "lstm", "--data", str(reviews), *flags]) == 0
     (tmp_path / "mine.txt").write_text("a good one")
     capsys.readouterr()

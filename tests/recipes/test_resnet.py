@@ -29,7 +29,7 @@ def test_a_run_from_settings_to_folder_and_back(
     folder = run(tmp_path / "run", epochs=2)
     assert {path.name for path in folder.iterdir()} == {
         *("config.json", "metrics.csv", "timing.csv", "model.safetensors", "summary.json"),
-        *("curves.png", "mistakes.png", "filters.png"),
+        *("curves.png", "mistakes.png", "filters.png", "checkpoints", ".lock"),
     }
     summary = json.loads((folder / "summary.json").read_text())
     tensors, about = load_tensors(folder / "model.safetensors")

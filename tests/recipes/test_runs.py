@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimodels.checkpoint import States
 from minimodels.errors import InputError
 from minimodels.recipes.cnn import CNNSettings
-from minimodels.recipes.runs import CONFIG, MODEL, PRETRAINED, disk_problem, guarded, new_run, open_run, read_config
+from minimodels.recipes.runs import (
+    CHECKPOINTS,
+    CONFIG,
+    MODEL,
+    PRETRAINED,
+    disk_problem,
+    guarded,
+    new_run,
+    open_run,
+    read_config,
+)
 
 
 def test_a_run_never_takes_a_folder_that_holds_something(tmp_path: Path) -> None:
@@ -96,16 +107,14 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path) -> None:
 
 def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
     def stop() -> str:
-        with pytest.raises(KeyboardInterrupt) as caught, guarded(tmp_path):
+        with pytest.raises(KeyboardInterrupt) as caught, guarded(tmp_path, "cnn"):
             raise KeyboardInterrupt
         return str(caught.value)
 
-    assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps its settings."
-    (tmp_path / PRETRAINED).mkdir()
-    (tmp_path / PRETRAINED / MODEL).touch()
-    assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps its metrics and the model that was saved last."
-    (tmp_path / MODEL).touch()
-    assert stop() == f"Stopped by Ctrl-C: {tmp_path} keeps the model and the metrics of its last full epoch."
+    goes_on = f"go on with `minimodels train cnn --out {tmp_path} --resume`"
+    assert stop() == f"Stopped by Ctrl-C: {goes_on}; {tmp_path} keeps its settings."
+    States(tmp_path / CHECKPOINTS).save(1200, {})
+    assert stop() == f"Stopped by Ctrl-C: {goes_on}; {tmp_path} keeps the run as it was after step 1,200."
 
 
 @given(number=st.sampled_from(sorted(errno.errorcode)))

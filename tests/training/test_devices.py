@@ -1,12 +1,14 @@
 """The device is found, or its absence is said."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from minimodels.errors import InputError
-from minimodels.training import find_device
+from minimodels.training import devices, find_device
 from minimodels.training.devices import to_device
 
 
@@ -40,7 +42,16 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch: py
         find_device(name)
 
 
-def test_towards_cuda_memory_is_pinned_and_the_copy_does_not_wait() -> None:
+def test_towards_cuda_memory_is_pinned_and_the_copy_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[str] = []
+    streams = {
+        "current_stream": lambda device: SimpleNamespace(wait_stream=waits.append),
+        "stream": lambda stream: nullcontext(waits.append("in " + stream)),
+    }
+    monkeypatch.setattr(devices, "_copying", lambda device: "copying")
+    for name, fake in streams.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+
     class Fake:
         device = torch.device("cpu")
 
@@ -53,8 +64,12 @@ def test_towards_cuda_memory_is_pinned_and_the_copy_does_not_wait() -> None:
         def to(self, device: torch.device, non_blocking: bool = False) -> "Fake":
             return Fake(*self.done, str(device), non_blocking)
 
+        def record_stream(self, stream: object) -> None:
+            waits.append("recorded")
+
     (fake,) = to_device([Fake()], torch.device("cuda:0"))  # type: ignore[list-item]
     assert fake.done == ("pinned", "cuda:0", True)
+    assert waits == ["in copying", "copying", "recorded"]
 
 
 def test_tensors_that_are_there_already_are_not_copied(device: torch.device) -> None:

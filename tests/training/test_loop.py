@@ -89,7 +89,7 @@ def test_a_loss_that_skips_targets_accumulates_by_what_it_counts(ignored: list[b
     """With `count` the mean runs over the targets that are not padding, as one big batch's mean does."""
     inputs, targets = make_data(8)
     targets = torch.where(torch.tensor(ignored), -100, targets)
-    parts = [pair for pair in zip(inputs.double().split(3), targets.split(3), strict=True) if (pair[1] >= 0).any()]
+    parts = list(zip(inputs.double().split(3), targets.split(3), strict=True))
     united = [tuple(torch.cat(column) for column in zip(*parts, strict=True))]
     found = []
     for batches, together in ((parts, len(parts)), (united, 1)):
@@ -500,7 +500,7 @@ def test_a_callback_can_stop_training() -> None:
     assert trainer.fit(make_data(), 1).epoch == [1, 2, 3]
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_the_end_is_told_when_training_fails(error: type[BaseException]) -> None:
     ended = []
 
@@ -532,16 +532,49 @@ def test_every_callback_hears_the_end_and_the_first_error_counts() -> None:
             raise ValueError("the real one")
 
     one, two = Failing("one"), Failing("two")
-    with pytest.raises(ValueError, match="the real one") as caught:
+    with pytest.raises(InputError, match="the real one") as caught:
         make_trainer(make_model(), callbacks=[one, Broken(), two]).fit(make_data(), 1)
     assert ended == ["one", "two"]
-    assert [note.partition(": ")[2] for note in caught.value.__notes__] == [
-        "RuntimeError('the end of one')",
-        "RuntimeError('the end of two')",
+    assert [note.partition(": ")[2][:74] for note in caught.value.__notes__] == [
+        "InputError('callback Failing.on_train_end failed: RuntimeError: the end of",
+        "InputError('callback Failing.on_train_end failed: RuntimeError: the end of",
     ]
-    with pytest.raises(RuntimeError, match="the end of one"):
+    with pytest.raises(InputError, match="the end of one"):
         make_trainer(make_model(), callbacks=[one, two]).fit(make_data(), 1)
     assert ended == ["one", "two"] * 2
+
+
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end"])
+def test_a_callback_that_fails_is_named_with_its_moment(moment: str) -> None:
+    cause = ZeroDivisionError("division by zero.\nmore lines")
+
+    def fail(*details: object) -> None:
+        raise cause
+
+    class Mine:
+        def __getattr__(self, name: str) -> Any:
+            if name == moment:
+                return fail
+            raise AttributeError(name)
+
+    with pytest.raises(InputError) as caught:
+        make_trainer(make_model(), callbacks=[object(), Mine()]).fit(make_data(), 1)
+    assert str(caught.value) == (
+        f"callback Mine.{moment} failed: ZeroDivisionError: division by zero; mend it, what was saved before stays as "
+        f"it is."
+    )
+    assert caught.value.__cause__ is cause
+
+
+@pytest.mark.parametrize("error", [InputError("said already"), OSError(28, "full"), KeyboardInterrupt()])
+def test_a_callback_that_says_what_is_wrong_is_not_spoken_for(error: BaseException) -> None:
+    class Mine:
+        def on_epoch_end(self, trainer: Trainer, record: dict[str, float]) -> None:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        make_trainer(make_model(), callbacks=[Mine()]).fit(make_data(), 1)
+    assert caught.value is error
 
 
 def test_the_history_has_keras_columns_and_no_times() -> None:
