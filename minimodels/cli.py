@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ from minimodels.recipes.flags import Parser, add_flags, parse_settings
 from minimodels.recipes.runs import CONFIG, disk_problem, open_run
 from minimodels.recipes.wording import did_you_mean, listing, shortened
 from minimodels.training import distributed
+
+SILENCE = 1.0
+"""Seconds that a process waits in which another one speaks: torchrun ends all of them as soon as one has gone."""
 
 USAGE = """usage: minimodels COMMAND ...
 
@@ -217,6 +221,8 @@ def _opened(command: str, argv: list[str]) -> tuple[Path, Recipe, dict[str, Any]
 def _failed(error: BaseException, sentence: str) -> int:
     """Say what is wrong, unless another process does, and give the status that stands for it."""
     rank = os.environ.get("RANK", "0") if distributed.launched() else "0"
-    if not hushed(error):
+    if hushed(error):
+        time.sleep(SILENCE)
+    else:
         print(f"minimodels{f' (process {rank})' if rank != '0' else ''}: {sentence}", file=sys.stderr)
     return 2

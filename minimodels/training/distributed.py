@@ -10,7 +10,9 @@ joining and leaving the group, what the loop asks the others, and the two ways t
 
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -196,8 +198,11 @@ def said_once() -> Iterator[None]:
     try:
         yield
     except (InputError, OSError, KeyboardInterrupt) as error:
-        if launched() and not hushed(error) and not _first():
-            hush(error)
+        if launched() and not hushed(error):
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun ends those who have yet to speak
+            if not _first():
+                hush(error)
         raise
 
 
