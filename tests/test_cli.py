@@ -22,6 +22,7 @@ from minimodels.recipes import pictures
 from minimodels.recipes.cnn import CNNSettings
 from minimodels.recipes.runs import write_config
 from minimodels.training import Trainer
+from tests.commands import refused
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,17 +42,6 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = load_digits()
     few = (ImageSet(train.images[:32], train.labels[:32]), ImageSet(test.images[:20], test.labels[:20]))
     monkeypatch.setattr(pictures, "load_data", lambda chosen: few)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Run a command that must fail; its sentence."""
-    assert main([str(word) for word in words]) == 2
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    (line,) = err.splitlines()
-    assert line.startswith("minimodels: ")
-    assert line.endswith((".", "?"))
-    return line
 
 
 def shell(*words: object, **options: object) -> subprocess.CompletedProcess[str]:

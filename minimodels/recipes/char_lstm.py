@@ -17,10 +17,11 @@ from minimodels.inspection import report
 from minimodels.models import CharLSTM
 from minimodels.models.char_lstm import State
 from minimodels.optim import Adam
-from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored, shown
+from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
+from minimodels.recipes.summary import shown
 from minimodels.training import Trainer, current
 from minimodels.training.progress import say
 from minimodels.training.randomness import seed_everything

@@ -1,7 +1,5 @@
 """What all recipes share: the settings of training, the device, the loop with its run folder, and the summary."""
 
-import math
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,14 +12,15 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from minimodels import __version__
 from minimodels.checkpoint import States, load_model
+from minimodels.checkpoint.processes import shared
 from minimodels.files import write_json
 from minimodels.inspection import report
 from minimodels.optim import WarmupCosineLR
 from minimodels.recipes.checks import check, compiler_explained, memory_explained
-from minimodels.recipes.runs import CHECKPOINTS, MODEL, SUMMARY, check_free, guarded, locked, new_run, resumed_run
+from minimodels.recipes.runs import CHECKPOINTS, MODEL, check_free, guarded, locked, new_run, resumed_run
 from minimodels.recipes.settings import Settings, setting, settings
+from minimodels.recipes.summary import last_line, shown, size, summarise
 from minimodels.training import (
     EPOCHS,
     STEPS,
@@ -40,7 +39,7 @@ from minimodels.training import (
     local_device,
     recompute,
 )
-from minimodels.training.logging import History, Record
+from minimodels.training.logging import Record
 from minimodels.training.progress import say
 
 
@@ -194,7 +193,7 @@ def fit(recipe: str, chosen: TrainingSettings, device: torch.device, plan: Plan,
     if chosen.recompute:
         recompute(plan.model)
     with ExitStack() as stack:
-        folder = world.from_main(lambda: _opened(recipe, chosen, chosen.out or Path("runs", name), stack))
+        folder = shared(lambda: _opened(recipe, chosen, chosen.out or Path("runs", name), stack))
         stack.enter_context(guarded(folder, recipe))
         for file, value in plan.files.items() if world.main else ():
             write_json(folder / file, value)
@@ -236,7 +235,7 @@ def _announce(trainer: Trainer, plan: Plan, folder: Path, data: str) -> None:
 def _go_on(trainer: Trainer, saver: Saver, chosen: TrainingSettings) -> int:
     """Put the trainer where the run stopped, and give the epochs that are done; without a checkpoint the run begins."""
     if chosen.resume:
-        if trainer.world.from_main(saver.states.newest) is None:
+        if shared(saver.states.newest) is None:
             say("there is no checkpoint yet: the run begins")
         else:
             trainer.load_state_dict(saver.states.load(trainer.empty_shard))
@@ -248,12 +247,12 @@ def _go_on(trainer: Trainer, saver: Saver, chosen: TrainingSettings) -> int:
 
 def _finish(trainer: Trainer, plan: Plan, folder: Path) -> None:
     """The summary first, so that nothing that fails later loses the result; then the pictures."""
-    _summarise(trainer, plan, folder)
+    summarise(trainer, plan, folder)
     if not report.can_draw():
         say(report.HINT)
     elif plan.draw is not None:
         plan.draw(_as_kept(trainer, plan, folder), folder)
-    say(_last_line(trainer, plan))
+    say(last_line(trainer, plan))
 
 
 def _as_kept(trainer: Trainer, plan: Plan, folder: Path) -> Trainer:
@@ -313,35 +312,6 @@ def measured(trainer: Trainer, data: str, test: Any) -> dict[str, float]:
     return results
 
 
-def shown(name: str, value: float) -> str:
-    """A result as one says it.
-
-    Args:
-        name: of the metric.
-        value: what it is.
-
-    Example:
-        >>> shown("accuracy", 0.5), shown("squared_error", 0.1234567)
-        ('accuracy 50.00 %', 'squared error 0.12346')
-    """
-    words = name.replace("_", " ")
-    return f"{words} {100 * value:.2f} %" if report.is_share(name) else f"{words} {value:.5g}"
-
-
-def size(model: torch.nn.Module) -> int:
-    """How many parameters a model has.
-
-    Args:
-        model: the model.
-
-    Example:
-        >>> from minimodels import nn
-        >>> size(nn.Linear(2, 3))
-        9
-    """
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def _passes(chosen: TrainingSettings, plan: Plan) -> int:
     """How often the loop goes through the training data."""
     if plan.steps is not None:
@@ -392,58 +362,3 @@ def _callbacks(chosen: TrainingSettings, plan: Plan, folder: Path, main: bool) -
         callbacks += [CSVLogger(folder), ProgressBar(plan.steps)]
         callbacks += [TensorBoard(folder)] if chosen.tensorboard else []
     return callbacks
-
-
-def _used(trainer: Trainer) -> dict[str, float]:
-    """What the run used of its device, over all epochs."""
-    timings = trainer.history.timings
-    used = {name: max(timing[name] for timing in timings) for name in ("peak_memory_mib",) if name in timings[-1]}
-    if "flops_per_second" in timings[-1]:
-        total = sum(timing["flops_per_second"] * timing["seconds"] for timing in timings)
-        used["flops_per_second"] = round(total / trainer.history.total("seconds"))
-        used["utilisation"] = round(used["flops_per_second"] / trainer.speed.ceiling(), 4)
-    return used
-
-
-def _summarise(trainer: Trainer, plan: Plan, folder: Path) -> None:
-    """Write summary.json, unless a run that was complete already has one."""
-    if (folder / SUMMARY).is_file():
-        return
-    history, items, unit = trainer.history, plan.units.items, plan.units.progress
-    kept = plan.kept(history.records)
-    results = {f"test_{name}": kept[f"val_{name}"] for name in (*plan.metrics, "loss")}
-    summary = {
-        **{name: value if math.isfinite(value) else None for name, value in results.items()},
-        **plan.results,
-        f"{unit}s": trainer.done,
-        **({f"best_{unit}": int(kept[unit])} if plan.best else {}),
-        "seconds": round(_seconds(history), 3),
-        f"{items}_per_second": round(history.total(items) / history.total("seconds"), 1),
-        **_used(trainer),
-        "parameters": size(trainer.model),
-        "device": trainer.world.named(trainer.device),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "minimodels": __version__,
-    }
-    write_json(folder / SUMMARY, summary)
-
-
-def _seconds(history: History) -> float:
-    """How long a run has trained and tested."""
-    return history.total("seconds") + history.total("validation_seconds")
-
-
-def _last_line(trainer: Trainer, plan: Plan) -> str:
-    """What a run came to, for people."""
-    history, items, unit = trainer.history, plan.units.items, plan.units.progress
-    kept, headline = plan.kept(history.records), next(iter(plan.metrics))
-    result = shown(headline, kept[f"val_{headline}"])
-    length = f"{trainer.done} {unit}{'s' if trainer.done > 1 else ''}"
-    if plan.steps is not None:
-        result += f", loss {kept['val_loss']:.4f}"
-    if plan.best:
-        result += f" at step {kept[unit]:.0f}, the best"
-    speed = history.total(items) / history.total("seconds")
-    return f"test {result} after {length}, {_seconds(history):.1f} s, {speed:,.0f} {items}/s"

@@ -17,7 +17,9 @@ tensorboard.py  the same for TensorBoard
 progress.py     the bar in a terminal or notebook, the line in a log
 feeding.py      from data to tensors on the device
 devices.py      which device
-distributed.py  several processes, each with its rows of a batch, or its part of the model
+distributed.py  several processes: joining, agreeing, who speaks
+sharing.py      how they share the work: rows of every batch, or parts of the model
+telling.py      what callbacks are told, and what if one fails
 precision.py    16-bit numbers, TF32
 recomputation.py activations computed twice rather than kept
 speed.py        samples a second, memory, what part of the device is used

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from minimodels.errors import InputError
-from minimodels.inspection import count_training_flops, modes_kept
+from minimodels.inspection import buffers_kept, count_training_flops, modes_kept, only_looking
 from minimodels.nn.utils import clip_grad_norm_
 from minimodels.shards import whole
 from minimodels.training.averaging import ExponentialMovingAverage
 from minimodels.training.devices import device_for, move, to_device
 from minimodels.training.diagnosis import blame_backward, blame_forward
-from minimodels.training.distributed import average_buffers, current, rearranges, share, synchronizing
+from minimodels.training.distributed import current
 from minimodels.training.feeding import Share, as_batches, checked, grouped, shares, some_rows
 from minimodels.training.logging import History, Record
 from minimodels.training.metrics import Metric, Totals
@@ -30,8 +30,10 @@ from minimodels.training.objective import Objective, forgetting
 from minimodels.training.precision import autocast, check_precision, gradient_scaler
 from minimodels.training.randomness import random_state, restore_random_state
 from minimodels.training.recomputation import blocks
+from minimodels.training.sharing import average_buffers, rearranges, share, synchronizing
 from minimodels.training.speed import Speed
 from minimodels.training.state import empty_shard, load_training_state, training_state
+from minimodels.training.telling import ending, tell
 from minimodels.training.units import EPOCHS, Units
 
 CHECK_EVERY = 50
@@ -223,12 +225,12 @@ class Trainer:
         self.stop_training = False
         if not self.resumed:  # an epoch that was broken off in this process is repeated
             self.batch, self.totals = 0, Totals()
-        with modes_kept(self.model), self._ending():
-            self._tell("on_train_begin")
+        with modes_kept(self.model), ending(self):
+            tell(self, "on_train_begin")
             while self.epoch < self.epochs and not self.stop_training:
-                self._tell("on_epoch_begin")
+                tell(self, "on_epoch_begin")
                 record = self._epoch(self.optimizer, train, validation)
-                self._tell("on_epoch_end", record)
+                tell(self, "on_epoch_end", record)
         return self.history
 
     def evaluate(self, data: Any, *, batch_size: int = 32) -> Record:
@@ -341,7 +343,7 @@ class Trainer:
         for group in grouped(self._rest(self._shares(train)), self.accumulate):
             self._train_step(optimizer, group)
             self.batch += len(group)
-            self._tell("on_batch_end", self.totals)
+            tell(self, "on_batch_end", self.totals)
 
     def _rest(self, parts: Iterator[Share]) -> Iterator[Share]:
         """The batches of an epoch that are not done; the others are drawn once more, as they were, and left out."""
@@ -397,13 +399,10 @@ class Trainer:
 
     def _rehearse(self, part: Share) -> None:
         """A forward and a backward pass that leave nothing behind, by which all later ones sum gradients alike."""
-        before, buffers = random_state(self.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        with forgetting(self.model):
+        before = random_state(self.device)
+        with forgetting(self.model), buffers_kept(self.model):
             _, loss = self._forward(part)
             loss.backward()
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
         restore_random_state(before, self.device)
         self._rehearsed = True
 
@@ -465,55 +464,9 @@ class Trainer:
 
     @contextmanager
     def _only_looking(self) -> Iterator[None]:
-        """No gradients, evaluation mode, and the random state of before afterwards."""
-        cards = [self.device] if self.device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(cards), modes_kept(self.model), self._averaged():
-            self.model.eval()
+        """No gradients, evaluation mode, averaged weights where there are some; everything as before afterwards."""
+        with only_looking(self.model), self._averaged():
             yield
-
-    @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Whatever happens, every callback hears of the end; the first error is raised, and notes name the others."""
-        errors: list[BaseException] = []
-        try:
-            yield
-        except BaseException as error:
-            errors.append(error)
-        for callback in self.callbacks:
-            try:
-                self._call(callback, "on_train_end")
-            except BaseException as error:
-                errors.append(error)
-        if errors:
-            first, *others = errors
-            for other in others:
-                first.add_note(f"Afterwards on_train_end of a callback failed too: {other!r}")
-            raise first
-
-    def _tell(self, moment: str, *details: Any) -> None:
-        """Call the method of that name on every callback that has it."""
-        for callback in self.callbacks:
-            self._call(callback, moment, *details)
-
-    def _call(self, callback: object, moment: str, *details: Any) -> None:
-        """Call a method of a callback, if it has it; when that fails, say whose it was.
-
-        The package's own callbacks say themselves what is wrong, or break where a connection to other processes does,
-        which `joined` explains.
-        """
-        try:
-            if hasattr(callback, moment):
-                getattr(callback, moment)(self, *details)
-        except (InputError, OSError):
-            raise
-        except Exception as error:
-            kind = type(callback)
-            if kind.__module__.startswith("minimodels."):
-                raise
-            raise InputError(
-                f"callback {kind.__name__}.{moment} failed: {_reason(error)}; mend it, what was saved before stays as "
-                f"it is."
-            ) from error
 
 
 def _total(mean: Tensor, count: Any) -> Tensor:
@@ -521,11 +474,6 @@ def _total(mean: Tensor, count: Any) -> Tensor:
     if isinstance(count, Tensor):
         return torch.where(count > 0, mean * count, 0)
     return mean * count if count else torch.zeros_like(mean)
-
-
-def _reason(error: Exception) -> str:
-    """The kind of an error, and the first line of what it says."""
-    return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]]).removesuffix(":").rstrip(".")
 
 
 def _share(part: Any, whole: Any, dtype: torch.dtype) -> Any:

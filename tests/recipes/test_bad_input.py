@@ -17,6 +17,7 @@ from minimodels.errors import InputError
 from minimodels.recipes import fitting
 from minimodels.recipes.runs import CHECKPOINTS, CONFIG, LOCK, MODEL, SUMMARY
 from minimodels.training import Trainer
+from tests import commands
 
 pytestmark = pytest.mark.usefixtures("few_digits")
 RUN = ("train", "cnn", "--batch-size", "16", "--device", "cpu")
@@ -24,14 +25,8 @@ SMALL = (*RUN, "--epochs", "2")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Run a command that must fail; its sentence."""
-    assert main([str(word) for word in words]) == 2
-    out, err = capsys.readouterr()
-    assert "Traceback" not in out + err
-    (line,) = err.splitlines()
-    assert line.startswith("minimodels: ")
-    assert line.endswith((".", "?"))
-    return line.removeprefix("minimodels: ")
+    """The sentence of a command that must fail, without the program's name."""
+    return commands.refused(capsys, *words).removeprefix("minimodels: ")
 
 
 def trained(*words: object) -> None:
