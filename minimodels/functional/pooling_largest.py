@@ -9,14 +9,15 @@ Winners are kept as offsets from the window's start, mostly one byte each; the s
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
-from minimodels.functional.pooling_spans import Spans, in_chunks, padded
-from minimodels.functional.transforms import apply, owned, plain_autograd
+from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
+from minimodels.functional.transforms import apply, owned, plain_autograd, steps_aside
 from minimodels.tap import listened, tap
 
 
@@ -80,6 +81,9 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:
         (winners,) = ctx.saved_tensors
+        even = [span for span in ctx.spans if isinstance(span, Even)]
+        if ctx.layout is not torch.contiguous_format and even == [*ctx.spans] and not _aside(gradient):
+            return _handed_back(gradient, winners, even, ctx.layout), None
         flat = -len(ctx.spans)
         places = _places(winners, ctx.spans).flatten(flat)
         outer, size = gradient.shape[:flat], [span.size for span in ctx.spans]
@@ -102,25 +106,69 @@ def _winners(x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
     """Find each window's largest element and how far behind the window's start it stands."""
     units = _units(spans)
     small = _offset_type(spans, units)
-    x, winner = padded(x, spans, _lowest(x.dtype)), x.new_zeros((), dtype=small)
+    x = padded(x, spans, _lowest(x.dtype))
+    winner: Tensor | None = None  # nobody has been overtaken yet
     for axis, span, unit in reversed(list(zip(range(-len(spans), 0), spans, units, strict=True))):
         along = [-1, *[1] * (-axis - 1)]
-        first, *offsets = (
+        first, *offsets = [
             (offset * unit).to(small).view(along) if isinstance(offset, Tensor) else offset * unit
             for offset in (span.first(x.device), *span.offsets(x.device)[1:])
-        )
-        behind = span.elements(winner, axis) if winner.ndim else [winner] * (len(offsets) + 1)
+        ]
+        behind: Sequence[int | Tensor] = [0] * (len(offsets) + 1) if winner is None else span.elements(winner, axis)
         x, *others = span.elements(x, axis, dense=True)
-        winner = (behind[0] + first).expand(x.shape)
+        start = behind[0] + first
+        winner = start.expand(x.shape) if isinstance(start, Tensor) else None
         for value, inner, offset in zip(others, behind[1:], offsets, strict=True):
-            leads = (value > x) | (value != value)  # NaN beats everything, also an earlier NaN
-            lead = leads.to(small) * (inner + offset)
-            winner = torch.maximum(winner, lead)  # the last to take the lead is the farthest behind
+            lead = _leads(value, x, small) * (inner + offset)
+            winner = lead if winner is None else torch.maximum(winner, lead)  # who led last is the farthest behind
             x = torch.maximum(x, value)
+    winner = x.new_zeros(x.shape, dtype=small) if winner is None else winner
     return (x if any(span.reach() for span in spans) else x.clone()), winner
 
 
-def _units(spans: Spans) -> list[int]:
+def _leads(value: Tensor, x: Tensor, small: torch.dtype) -> Tensor:
+    """Say where a later element takes the lead, 1 or 0: NaN beats everything, also an earlier NaN.
+
+    A comparison that is written in the type of its operands runs four times as fast as one that is written as booleans.
+    """
+    if _aside(x):
+        return ((value > x) | (value != value)).to(small)
+    larger, missing = torch.empty_like(x), torch.empty_like(x)
+    return torch.maximum(torch.gt(value, x, out=larger), torch.ne(value, value, out=missing), out=larger).to(small)
+
+
+def _handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: torch.memory_format) -> Tensor:
+    """Go through a window's elements, and give each the gradient of the windows that it won.
+
+    Channels-last, neighbours in memory are the channels of one place, and every pass runs through all of them. Where
+    neighbours are places of a line, of which a stride leaves gaps, it is faster to scatter.
+    """
+    sizes = [span.size + sum(span.pads()) for span in spans]
+    shape = (*gradient.shape[: -len(spans)], *sizes)
+    x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout).zero_()
+    hit = torch.empty_like(winners)
+    for offset, view in _elements(x, spans):
+        view.addcmul_(gradient, torch.eq(winners, offset, out=hit).to(gradient.dtype))
+    for axis, span in zip(range(-len(spans), 0), spans, strict=True):
+        x = x.narrow(axis, span.padding, span.size)
+    return x
+
+
+def _elements(x: Tensor, spans: Sequence[Even]) -> list[tuple[int, Tensor]]:
+    """List a window's elements: how far behind its start each stands, and a view of it for all windows."""
+    found = [(0, x)]
+    for axis, span, unit in zip(range(-len(spans), 0), spans, _units(spans), strict=True):
+        offsets = [i * span.dilation * unit for i in range(span.kernel)]
+        found = [(o + i, y) for o, x in found for i, y in zip(offsets, span.elements(x, axis), strict=True)]
+    return found
+
+
+def _aside(x: Tensor) -> bool:
+    """Whether memory that is lent with `out` would be in the way: of a compiler, or of what follows every operation."""
+    return torch.compiler.is_compiling() or steps_aside(x)
+
+
+def _units(spans: Sequence[Even | Uneven]) -> list[int]:
     """Say how far apart in the flattened image two neighbours along each dimension stand: W·H, W, 1."""
     return [math.prod([span.size for span in spans[i:]]) for i in range(1, len(spans) + 1)]
 

@@ -49,12 +49,14 @@ class Even(NamedTuple):
         """
         return torch.arange(self.windows, device=device) * self.stride - self.padding
 
-    def first(self, device: torch.device) -> Tensor:
-        """Say how far behind its start each window meets the first element that is no padding, [windows].
+    def first(self, device: torch.device) -> int | Tensor:
+        """Say how far behind its start each window meets the first element that is no padding: 0, or [windows].
 
         Args:
             device: where the tensor goes.
         """
+        if not self.padding:
+            return 0
         outside = (-self.starts(device)).clamp(min=0)
         return (outside + self.dilation - 1) // self.dilation * self.dilation
 
@@ -164,13 +166,13 @@ class Uneven(NamedTuple):
         """
         return torch.arange(self.windows, device=device) * self.size // max(1, self.windows)
 
-    def first(self, device: torch.device) -> Tensor:
+    def first(self, device: torch.device) -> int | Tensor:
         """Say how far behind its start each window meets its first element: at once.
 
         Args:
-            device: where the tensor goes.
+            device: of no importance here.
         """
-        return torch.zeros(self.windows, dtype=torch.int64, device=device)
+        return 0
 
     def offsets(self, device: torch.device) -> list[int | Tensor]:
         """Say how far behind the start each element of a window lies; a short window repeats its last.

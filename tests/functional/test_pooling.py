@@ -55,6 +55,23 @@ def test_nan_and_infinities_win_and_lose_as_in_torch(dims, data, seed):
     assert_equivalent(lambda x: MAX[dims](x, 3, 2, 1), lambda x: reference(MAX[dims])(x, 3, 2, 1), x, order=1)
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+@given(data=st.data(), seed=st.integers(0, 999))
+def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, seed):
+    layout = {2: torch.channels_last, 3: torch.channels_last_3d}[dims]
+    x = sprinkled(data.draw(tensors(SHAPES[dims])).round(), seed, torch.nan, torch.inf, -torch.inf)  # rounded: ties
+    x = x.contiguous(memory_format=layout)
+    for settings in ((2,), (3, 2, 1), (3, 1, 1), (2, 3, 0), (2, 1, 1, 2), (3, 2, 1, 1, True)):
+
+        def ours(x, settings=settings):
+            return MAX[dims](x, *settings)
+
+        def theirs(x, settings=settings):  # torch's volumes: where all is -inf, another wins channels-last than else
+            return reference(MAX[dims])(x.contiguous(), *settings).contiguous(memory_format=layout)
+
+        assert_equivalent(ours, theirs, x, order=2)
+
+
 @dimensions
 @given(data=st.data(), seed=st.integers(0, 999))
 def test_nan_and_infinities_spread_no_further_than_their_windows(dims, data, seed):
