@@ -10,7 +10,9 @@ class ConvNet(nn.Module):
     """Classify handwritten digits: three convolutions, two poolings, two dense layers; 93,322 parameters.
 
     Each convolution looks at 3x3 neighbours; each pooling halves the image, so that the next convolution sees
-    twice as far. What is left, 64 maps of 3x3, goes through a dense layer to one logit per class.
+    twice as far. What is left, 64 maps of 3x3, goes through a dense layer to one logit per class. The largest of four
+    numbers is taken before ReLU and not after it: as ReLU keeps their order, that is the same network, its gradients
+    too, and a quarter of the work.
 
     Args:
         classes: how many classes of pictures there are.
@@ -41,11 +43,11 @@ class ConvNet(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 32, kernel_size=3),  # [N, 32, 26, 26]
-            nn.ReLU(),
             nn.MaxPool2d(2),  # [N, 32, 13, 13]
-            nn.Conv2d(32, 64, kernel_size=3),  # [N, 64, 11, 11]
             nn.ReLU(),
+            nn.Conv2d(32, 64, kernel_size=3),  # [N, 64, 11, 11]
             nn.MaxPool2d(2),  # [N, 64, 5, 5]
+            nn.ReLU(),
             nn.Conv2d(64, 64, kernel_size=3),  # [N, 64, 3, 3]
             nn.ReLU(),
             nn.Flatten(),  # [N, 576]

@@ -16,8 +16,8 @@ def test_the_digit_network_by_name():
     with trace(model) as values:
         logits = model(images)
     assert list(values) == [
-        "features.0/convolution.patches", "features.0/convolution.output", "features.2/pooling.indices",
-        "features.3/convolution.patches", "features.3/convolution.output", "features.5/pooling.indices",
+        "features.0/convolution.patches", "features.0/convolution.output", "features.1/pooling.indices",
+        "features.3/convolution.patches", "features.3/convolution.output", "features.4/pooling.indices",
         "features.6/convolution.patches", "features.6/convolution.output",
     ]  # fmt: skip
     assert values["features.3/convolution.patches"][0].shape == (1, 2 * 11 * 11, 9 * 32)
