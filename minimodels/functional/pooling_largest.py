@@ -82,7 +82,8 @@ class _Largest(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:
         (winners,) = ctx.saved_tensors
         even = [span for span in ctx.spans if isinstance(span, Even)]
-        if ctx.layout is not torch.contiguous_format and even == [*ctx.spans] and not _aside(gradient):
+        plain = not gradient.requires_grad and not _aside(gradient) and winners.itemsize <= gradient.itemsize
+        if plain and ctx.layout is not torch.contiguous_format and even == [*ctx.spans]:
             return _handed_back(gradient, winners, even, ctx.layout), None
         flat = -len(ctx.spans)
         places = _places(winners, ctx.spans).flatten(flat)
@@ -145,13 +146,25 @@ def _handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: t
     """
     sizes = [span.size + sum(span.pads()) for span in spans]
     shape = (*gradient.shape[: -len(spans)], *sizes)
-    x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout).zero_()
-    hit = torch.empty_like(winners)
+    x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
+    once = all(span.cuts() for span in spans)
+    x = x if once else x.zero_()
+    bits = _BITS[gradient.dtype.itemsize]  # as whole numbers, for infinity times 0 is no number
+    gradient, winners = gradient.view(bits), winners.to(bits)
+    won = torch.empty_like(winners)
     for offset, view in _elements(x, spans):
-        view.addcmul_(gradient, torch.eq(winners, offset, out=hit).to(gradient.dtype))
+        torch.eq(winners, offset, out=won)
+        if once:
+            torch.mul(gradient, won, out=view.view(bits))
+        else:
+            view.add_(torch.mul(gradient, won, out=won).view(view.dtype))
     for axis, span in zip(range(-len(spans), 0), spans, strict=True):
         x = x.narrow(axis, span.padding, span.size)
     return x
+
+
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Whole numbers of as many bytes."""
 
 
 def _elements(x: Tensor, spans: Sequence[Even]) -> list[tuple[int, Tensor]]:

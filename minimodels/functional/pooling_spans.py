@@ -117,7 +117,7 @@ class Even(NamedTuple):
         shape[axis] = self.size + sum(self.pads())
         layout = image_layout(gradient)
         x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
-        if self._tiles() and self.size == self.windows * self.kernel:  # each element is read once
+        if self.cuts():
             for view in self.elements(x, axis):
                 view.copy_(gradient)
         else:
@@ -137,6 +137,10 @@ class Even(NamedTuple):
             return self.kernel
         starts = self.starts(device)
         return (starts + self.kernel).clamp(max=self.size + margin) - starts.clamp(min=-margin)
+
+    def cuts(self) -> bool:
+        """Say whether the windows cut the dimension into parts: each of its elements is read once."""
+        return self._tiles() and self.size == self.windows * self.kernel
 
     def _tiles(self) -> bool:
         """Whether the windows stand side by side, without gaps, overlap or padding."""

@@ -72,6 +72,18 @@ def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, 
         assert_equivalent(ours, theirs, x, order=2)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("settings", [(2,), (3, 2, 1)], ids=str)
+def test_what_is_no_number_goes_back_to_the_winner_alone(layout, settings):
+    x = torch.arange(64.0).view(1, 1, 8, 8).repeat(1, 2, 1, 1).contiguous(memory_format=layout).requires_grad_()
+    for upstream in (torch.inf, torch.nan):
+        y = MAX[2](x, *settings)
+        (gradient,) = torch.autograd.grad(y, x, torch.full_like(y, upstream))
+        (expected,) = torch.autograd.grad(reference(MAX[2])(x, *settings), x, torch.full_like(y, upstream))
+        assert_same(gradient, expected)
+        assert (gradient == 0).any()
+
+
 @dimensions
 @given(data=st.data(), seed=st.integers(0, 999))
 def test_nan_and_infinities_spread_no_further_than_their_windows(dims, data, seed):
