@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
-from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
+from minimodels.functional.pooling_spans import CHUNK, Even, Spans, Uneven, in_chunks, padded
 from minimodels.functional.transforms import apply, owned, plain_autograd, steps_aside
 from minimodels.tap import listened, tap
 
@@ -150,14 +150,16 @@ def _handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: t
     once = all(span.cuts() for span in spans)
     x = x if once else x.zero_()
     bits = _BITS[gradient.dtype.itemsize]  # as whole numbers, for infinity times 0 is no number
-    gradient, winners = gradient.view(bits), winners.to(bits)
-    won = torch.empty_like(winners)
-    for offset, view in _elements(x, spans):
-        torch.eq(winners, offset, out=won)
-        if once:
-            torch.mul(gradient, won, out=view.view(bits))
-        else:
-            view.add_(torch.mul(gradient, won, out=won).view(view.dtype))
+    step = max(1, CHUNK * x.shape[0] // max(1, x.numel()))
+    for x_, g, winners_ in zip(*(t.split(step) for t in (x, gradient.view(bits), winners)), strict=True):
+        w = winners_.to(bits)
+        won = torch.empty_like(w)
+        for offset, view in _elements(x_, spans):
+            torch.eq(w, offset, out=won)
+            if once:
+                torch.mul(g, won, out=view.view(bits))
+            else:
+                view.add_(torch.mul(g, won, out=won).view(view.dtype))
     for axis, span in zip(range(-len(spans), 0), spans, strict=True):
         x = x.narrow(axis, span.padding, span.size)
     return x
