@@ -4,11 +4,12 @@ A study's entries become the `cases` of a record like any other; its section of 
 made from that record alone, so that `--report` makes them anew.
 """
 
-from benchmarks import algorithms, errors, tokenizer
+from benchmarks import algorithms, errors, seeds, tokenizer
 from benchmarks.cases import Study
 
 STUDIES: dict[str, Study] = {
     "algorithms": algorithms.STUDY,
     "errors": errors.STUDY,
     "tokenizer": tokenizer.STUDY,
+    "seeds": seeds.STUDY,
 }
