@@ -30,13 +30,15 @@ keras_twins  those of Keras, with our weights in them
 options      the flags, and what they come to
 run          a case from its first numbers to its entry
 checking     whether both sides compute the same
-clocks       timing a side: by the host's clock, by a graphics card's
+clocks       timing a side: by torch.utils.benchmark, by a graphics card's own clock
+memory       how much memory a call needs at most
 card         what CUDA tells of a graphics card
 ceilings     how fast the machine multiplies and copies
 records      the record of a run, written and read
 comparison   a run against an older one
 roofline     what was reached of what the machine can do, as a column and as a picture
 report       results/README.md from records
+summary      a machine in one table and one picture
 rows         one case as a line of a table
 tables       what every table is made of
 """

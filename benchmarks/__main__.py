@@ -53,6 +53,20 @@ FAMILIES = {
     "model": model.CASES,
     "optim": optim.CASES,
 }
+ALIASES = {
+    "convolution": "conv",
+    "embedding": "lookup",
+    "gru": "recurrent",
+    "loss": "losses",
+    "lstm": "recurrent",
+    "models": "model",
+    "norms": "norm",
+    "optimizers": "optim",
+    "rnn": "recurrent",
+    "tokenizers": "tokenizer",
+}
+"""Other names under which a family is looked for."""
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -161,17 +175,18 @@ def _failures(made: dict[str, Any]) -> list[str]:
 
 def _families(options: Namespace) -> list[str]:
     known = [*FAMILIES, *STUDIES]
-    for name in options.families:
+    chosen = list(dict.fromkeys(ALIASES.get(name, name) for name in options.families))
+    for name in chosen:
         if name not in known:
             raise InputError(
                 f"{name}: there is no such family of benchmarks, only {listing(known)}{did_you_mean(name, known)}"
             )
     if options.only is None and options.mode == "eager":
-        return options.families or known
-    for name in options.families:
+        return chosen or known
+    for name in chosen:
         if name in STUDIES:
             raise InputError(f"{name}: it brings its own cases and runs them eagerly; leave out --only and --mode.")
-    holding = [name for name in options.families or FAMILIES if _cases(name, options)]
+    holding = [name for name in chosen or FAMILIES if _cases(name, options)]
     if not holding:
         raise InputError(
             f"--only {', '.join(options.only)}: no case there has this in its name; leave it out to see them all."

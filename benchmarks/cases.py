@@ -1,7 +1,7 @@
 """What a benchmark case is: two callables that do the same work, one with our code and one with the reference's."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -92,7 +92,8 @@ class Case:
     """One line of a table.
 
     `make` draws inputs and weights from torch's global generator and gives the pair that works on them. On a graphics
-    card the batch is `larger` times as large; the name then says so.
+    card the batch is `larger` times as large; the name then says so. `lacking` names the kinds of device and the
+    precisions in which the reference does not run: there the case is left out, and says so.
     """
 
     family: str
@@ -100,6 +101,7 @@ class Case:
     mode: str
     make: Callable[[Setting], Pair]
     larger: int = 1
+    lacking: Collection[tuple[str, torch.dtype]] = ()
 
     def __str__(self) -> str:
         return f"{self.name}, {self.mode}"
@@ -109,6 +111,12 @@ class Case:
         if setting.device.type != "cuda" or setting.tiny or self.larger == 1:
             return self, setting
         return replace(self, name=f"{self.name}, {self.larger} times the batch"), replace(setting, larger=self.larger)
+
+    def omitted(self, setting: Setting) -> str:
+        """Why the case is left out in a setting; empty where it is not."""
+        if (setting.device.type, setting.dtype) not in self.lacking:
+            return ""
+        return f"torch has none in {str(setting.dtype).removeprefix('torch.')} on {setting.device.type}"
 
 
 def layer_cases(
@@ -120,6 +128,7 @@ def layer_cases(
     first: bool = False,
     larger: int = 1,
     products: Callable[[Setting], Sequence[float]] | None = None,
+    lacking: Collection[tuple[str, torch.dtype]] = (),
 ) -> list[Case]:
     """A layer forward, and forward with backward, with the same weights on both sides.
 
@@ -132,6 +141,7 @@ def layer_cases(
         larger: how many times as large the batch is on a graphics card.
         products: floating-point operations of the products in a forward pass, the input's first. The backward pass
             has two such products for each, one for either factor's gradient.
+        lacking: kinds of device and precisions in which the reference does not run.
     """
 
     def make(setting: Setting, *, backward: bool) -> Pair:
@@ -159,14 +169,20 @@ def layer_cases(
             flops = 3 * sum(steps) - first * steps[0] if backward else sum(steps)
         return Pair(lambda: work(ours), lambda: work(reference), lambda side: side(), operands, flops=flops)
 
-    return both_ways(family, name, make, larger)
+    return both_ways(family, name, make, larger, lacking)
 
 
-def both_ways(family: str, name: str, make: Callable[..., Pair], larger: int = 1) -> list[Case]:
+def both_ways(
+    family: str,
+    name: str,
+    make: Callable[..., Pair],
+    larger: int = 1,
+    lacking: Collection[tuple[str, torch.dtype]] = (),
+) -> list[Case]:
     """The cases of what `make` gives without a backward pass, and with one."""
     return [
-        Case(family, name, "forward", partial(make, backward=False), larger),
-        Case(family, name, "forward + backward", partial(make, backward=True), larger),
+        Case(family, name, "forward", partial(make, backward=False), larger, lacking),
+        Case(family, name, "forward + backward", partial(make, backward=True), larger, lacking),
     ]
 
 
@@ -177,10 +193,11 @@ class Study:
     `run` takes the setting and the flags, prints its table as it goes and gives the entries; `table` writes the
     entries of a record as Markdown, to stand below the facts of the run; `draw`, if there is one, makes a picture of
     a record in a PNG file. `dtypes` names the precisions that a study goes through by itself; `--dtype` is then not
-    its concern.
+    its concern. `counts` says that its ratios stand in a machine's summary.
     """
 
     run: Callable[[Setting, Namespace], Entries]
     table: Callable[[dict[str, Any]], str]
     draw: Callable[[dict[str, Any], Path], None] | None = None
     dtypes: Sequence[str] = ()
+    counts: bool = False

@@ -1,4 +1,4 @@
-"""Timing one side of a case: by the host's clock, and on a graphics card by the card's own as well."""
+"""Timing one side of a case: by `torch.utils.benchmark`, and on a graphics card by the card's own clock as well."""
 
 import itertools
 import math
@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.utils.benchmark import Timer
 
-from benchmarks import card
+from benchmarks import card, memory
 
 SAMPLE_SECONDS = 2e-3
-"""A sample repeats its call until it is at least this long: the clock and the loop around it then weigh nothing."""
+"""A sample repeats its call until it is at least this long."""
 
 MOST_CALLS = 100
 """In a sample on a card."""
@@ -41,7 +42,10 @@ class Rotation:
 
 
 class HostClock:
-    """Seconds that the host waits for a call, with the device's work in it.
+    """Seconds that the host waits for a call, with the device's work in it, by `torch.utils.benchmark.Timer`.
+
+    A sample begins with calls that do not count, by which the timer finds out how many make a block long enough for
+    the clock, and which bring back into the caches what the other side has driven out.
 
     Args:
         side: what is timed.
@@ -51,32 +55,22 @@ class HostClock:
     def __init__(self, side: Callable[[], Any], device: torch.device) -> None:
         self.side, self.device = side, device
         self.calls, self.times = 1, list[float]()
+        self._timer = Timer("side()", globals={"side": side}, num_threads=torch.get_num_threads())
 
     def prepare(self) -> None:
-        """Warm up, and find out how many calls make a sample."""
-        self.waited(1)
-        self.calls = max(1, math.ceil(SAMPLE_SECONDS / self.waited(1)))
+        """Warm up."""
+        self._timer.timeit(1)
 
     def sample(self) -> None:
         """Time some calls."""
-        self.times.append(self.waited(self.calls))
+        found = self._timer.blocked_autorange(min_run_time=SAMPLE_SECONDS)
+        self.calls = found.number_per_run * len(found.raw_times)
+        self.times.append(found.median)
 
     def entry(self) -> dict[str, Any]:
-        """What the record says beside the times."""
-        return {}
-
-    def waited(self, calls: int) -> float:
-        """Seconds a call, over some calls."""
-        self._wait()
-        start = time.perf_counter()
-        for _ in range(calls):
-            self.side()
-        self._wait()
-        return (time.perf_counter() - start) / calls
-
-    def _wait(self) -> None:
-        if self.device.type != "cpu":
-            torch.accelerator.synchronize(self.device)
+        """What the record says beside the times: the peak of memory, where it is counted."""
+        most = memory.peak(self.side, self.device)
+        return {} if most is None else {"peak": most}
 
 
 class CardClock(HostClock):
@@ -115,11 +109,16 @@ class CardClock(HostClock):
 
     def entry(self) -> dict[str, Any]:
         """The peak of memory, what the host waited, and how often it was ahead of the card."""
-        return {
-            "peak": card.peak(self.side, self.device),
-            "waited": spread(self.waits),
-            "ahead": sum(self.ahead) / len(self.ahead),
-        }
+        return super().entry() | {"waited": spread(self.waits), "ahead": sum(self.ahead) / len(self.ahead)}
+
+    def waited(self, calls: int) -> float:
+        """Seconds a call that the host waits, over some calls."""
+        self._wait()
+        start = time.perf_counter()
+        for _ in range(calls):
+            self.side()
+        self._wait()
+        return (time.perf_counter() - start) / calls
 
     def worked(self, calls: int) -> tuple[float, bool]:
         """Seconds a call on the card, and whether the host stayed ahead."""
@@ -135,6 +134,9 @@ class CardClock(HostClock):
         self._launch = min(self._launch, (time.perf_counter() - begun) / calls)
         self._wait()
         return start.elapsed_time(end) / 1e3 / calls, ahead
+
+    def _wait(self) -> None:
+        torch.accelerator.synchronize(self.device)
 
 
 def clock(side: Callable[[], Any], device: torch.device) -> HostClock:

@@ -12,6 +12,9 @@ Record = dict[str, Any]
 Key = tuple[str, str, str, str]
 """Family, variant, case and mode."""
 
+MORE = 1.1
+"""A peak of memory is said to have changed beyond this."""
+
 
 def stored(place: Path) -> list[Record]:
     """The records of a file, or of a folder and all folders in it.
@@ -33,6 +36,8 @@ def stored(place: Path) -> list[Record]:
 def compare(old: list[Record], new: list[Record]) -> list[str]:
     """A sentence for every case whose times do not overlap from quartile to quartile, and one that counts.
 
+    Another sentence names what needs a tenth more memory than it did, or less.
+
     Where torch's time moved as ours did, it was the machine that changed, not our code: it stands beside.
 
     Args:
@@ -49,6 +54,8 @@ def compare(old: list[Record], new: list[Record]) -> list[str]:
             if word := _verdict(before[key]["ours"], entry["ours"]):
                 moved += 1
                 lines.append(f"{word}: {', '.join(key)}: {_change(before[key], entry)}")
+            if peaks := _peaks(before[key]["ours"], entry["ours"]):
+                lines.append(f"{peaks[0]} memory: {', '.join(key)}: {peaks[1]}")
     others = {r["machine"]["slug"] for r in old} - {r["machine"]["slug"] for r in new}
     same = {r["machine"]["slug"] for r in old} & {r["machine"]["slug"] for r in new}
     note = f" The old times are of another machine, {', '.join(sorted(others))}." if others and not same else ""
@@ -78,8 +85,17 @@ def _verdict(before: dict[str, float], after: dict[str, float]) -> str:
     return "faster" if after["q3"] < before["q1"] else ""
 
 
+def _peaks(before: dict[str, float], after: dict[str, float]) -> tuple[str, str] | None:
+    """In which direction our peak of memory has changed, and from what to what."""
+    then, now = before.get("peak"), after.get("peak")
+    if then is None or now is None or max(then, now) <= MORE * min(then, now):
+        return None
+    return ("more" if now > then else "less"), f"peak {then / 1e6:.3g} MB, now {now / 1e6:.3g} MB"
+
+
 def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
-    sides = (f"{name} {_times(before[side], after[side])}" for name, side in (("ours", "ours"), ("torch", "reference")))
+    peer = after.get("peer", "torch")
+    sides = (f"{name} {_times(before[side], after[side])}" for name, side in (("ours", "ours"), (peer, "reference")))
     return f"{'; '.join(sides)}; ratio {before['ratio']:.2f}, now {after['ratio']:.2f}"
 
 

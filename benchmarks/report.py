@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import roofline
+from benchmarks import roofline, summary
 from benchmarks.records import load, naming, variant
 from benchmarks.rows import columns, row
 from benchmarks.studies import STUDIES
@@ -47,6 +47,7 @@ def write_readme(folder: Path) -> None:
     parts = [INTRODUCTION]
     for machine in sorted({path.parent for path in folder.glob("*/*.json")}):
         records = {path: load(path) for path in sorted(machine.glob("*.json"))}
+        parts += _summary(list(records.values()), machine)
         parts += _roofs(list(records.values()), machine)
         for path, record in records.items():
             with naming(path):
@@ -72,11 +73,31 @@ backward pass) or in bytes (operands read once, results written once), whichever
 what that is of the rate at which the machine multiplies matrices or copies memory, as measured in the same run. More
 than 100 % of the memory's rate is the cache's doing.
 
-On a graphics card the time is the card's own, between two events in a queue that the host has filled, over as many
-sets of inputs and weights in turn as fill its cache four times (64 at most); "host" is what the host waits for a call
-in a row of them, launches included, and ≤ marks times in which the card waited for the host, because a call has more
-launches than the queue holds. The peak is of memory, beyond inputs and weights, in one call.
+The peak is of memory, ours / torch's, beyond inputs and weights, in one call: what PyTorch's allocator had given out.
+
+On a processor `torch.utils.benchmark` measures. On a graphics card the time is the card's own, between two events in a
+queue that the host has filled, over as many sets of inputs and weights in turn as fill its cache four times (64 at
+most); "host" is what the host waits for a call in a row of them, launches included, and ≤ marks times in which the card
+waited for the host, because a call has more launches than the queue holds.
+
+Each machine begins with a summary: the geometric mean of a family's ratios, with the smallest and the largest of them,
+in a column for each precision and mode; once of what is timed with its backward pass (and of optimisers, and of whole
+programs), once of forward passes alone.
 """
+
+
+def _summary(records: list[Record], machine: Path) -> list[str]:
+    """A machine's heading, the tables of its families, and their picture."""
+    whole, forward = summary.ratios(records), summary.ratios(records, forward=True)
+    if not whole:
+        return []
+    picture = machine / "ratios.png"
+    if can_draw():
+        summary.draw(records[0]["machine"]["name"], whole, picture)
+    parts = [f"## {machine.name}", "Forward + backward:", summary.table(whole)]
+    parts += ["Forward:", summary.table(forward)] if forward else []
+    parts += [f"![ratios]({machine.name}/{picture.name})"] if picture.exists() else []
+    return ["\n\n".join(parts) + "\n"]
 
 
 def _roofs(records: list[Record], machine: Path) -> list[str]:

@@ -33,8 +33,9 @@ def columns(entries: Iterable[Entry]) -> tuple[str, ...]:
 def row(entry: Entry, names: tuple[str, ...] = ALWAYS, ceilings: Ceilings = None) -> tuple[str, ...]:
     """One case as the cells of a table; what failed says why."""
     title = f"{entry['name']}, {entry['mode']}"
-    if "failed" in entry:
-        return title, f"failed: {entry['failed']}".replace("|", "/"), *["–"] * (len(names) - 1)
+    for key, word in (("failed", "failed"), ("omitted", "left out")):
+        if key in entry:
+            return title, f"{word}: {entry[key]}".replace("|", "/"), *["–"] * (len(names) - 1)
     known = {*entry, *entry["ours"]}
     return title, *(COLUMNS[name][1](entry, ceilings) if COLUMNS[name][0] in known else "–" for name in names)
 
@@ -64,4 +65,5 @@ def _error(entry: Entry) -> str:
 
 def expected(setting: Setting) -> tuple[str, ...]:
     """The columns of a table that is printed while it is measured."""
-    return tuple(name for name in COLUMNS if setting.device.type == "cuda" or name not in ("host, ms", "peak, MB"))
+    lacking = {"cuda": (), "cpu": ("host, ms",)}.get(setting.device.type, ("host, ms", "peak, MB"))
+    return tuple(name for name in COLUMNS if name not in lacking)

@@ -66,6 +66,8 @@ def attempt(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
         setting: dtype, device and size.
         effort: how long.
     """
+    if why := case.omitted(setting):
+        return {"name": case.name, "mode": case.mode, "omitted": why}
     case, setting = case.enlarged(setting)
     try:
         return measure(case, setting, effort)

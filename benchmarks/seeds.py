@@ -283,4 +283,4 @@ def table(record: dict[str, Any]) -> str:
     return f"{EXPLANATION}\n\n{markdown(HEADER, map(row, record['cases']))}"
 
 
-STUDY = Study(run, table, dtypes=("float32",))
+STUDY = Study(run, table, dtypes=("float32",), counts=True)

@@ -6,6 +6,7 @@ import json
 import platform
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from benchmarks.cases import Case, Pair, Setting, Study
 from benchmarks.checking import MismatchError
 from benchmarks.records import machine, record
 from benchmarks.rows import columns, row
-from benchmarks.run import Effort, measure
+from benchmarks.run import Effort, attempt, measure
 from benchmarks.studies import STUDIES
 from benchmarks.tables import line
 
@@ -44,6 +45,36 @@ def test_every_case_runs_and_agrees(case: Case) -> None:
 
 def test_no_two_lines_of_a_table_are_called_the_same() -> None:
     assert len({(case.family, str(case)) for case in EVERY_CASE}) == len(EVERY_CASE)
+
+
+def test_families_are_found_under_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(family: str, *_: object) -> list[object]:
+        ran.append(family)
+        return []
+
+    monkeypatch.setattr(command, "_run", run)
+    assert command.main(["lstm", "loss", "models", "gru", "norm", "--tiny"]) == 0
+    assert ran == ["recurrent", "losses", "model", "norm"]
+    assert set(command.ALIASES.values()) <= {*command.FAMILIES, *STUDIES}
+    assert not set(command.ALIASES) & {*command.FAMILIES, *STUDIES}
+
+
+LACKING = [(case, kind, dtype) for case in EVERY_CASE for kind, dtype in case.lacking if kind == "cpu"]
+
+
+@pytest.mark.parametrize(("case", "kind", "dtype"), LACKING, ids=str)
+def test_a_precision_that_torch_lacks_leaves_the_case_out(
+    case: Case, kind: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    setting = replace(TINY, dtype=dtype)
+    entry = attempt(case, setting, ONCE)
+    word = f"torch has none in {str(dtype).removeprefix('torch.')} on cpu"
+    assert entry == {"name": case.name, "mode": case.mode, "omitted": word}
+    assert row(entry, ("ours, ms", "error")) == (str(case), f"left out: {word}", "–")
+    with pytest.raises(RuntimeError, match="not implemented for"):  # once it runs, it belongs in
+        case.make(setting).reference()
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x + 1e-3, lambda x: x.double(), lambda x: x[:1], lambda x: x * torch.nan])
@@ -82,7 +113,7 @@ def test_the_sides_take_turns_and_change_their_order() -> None:
 
 def test_min_time_holds_for_all_rounds_together() -> None:
     pair = Pair(lambda: None, lambda: None, lambda side: [torch.ones(1)])
-    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, Effort(1, 0.05))
+    entry = measure(Case("x", "y", "z", lambda setting: pair), TINY, Effort(1, 0.3))
     assert entry["rounds"] > 1
 
 
@@ -99,7 +130,7 @@ def test_a_run_stores_a_record_and_its_table(tmp_path: Path, capsys: pytest.Capt
     assert [entry["name"] for entry in stored["cases"]] == [case.name for case in command.FAMILIES["linear"]]
     assert (tmp_path / slug / "linear-bfloat16.json").exists()
     table = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert columns(stored["cases"]) == ("ours, ms", "torch, ms", "ratio", "reached", "error")
+    assert columns(stored["cases"]) == ("ours, ms", "torch, ms", "ratio", "reached", "peak, MB", "error")
     for entry in stored["cases"]:
         cells = row(entry, columns(stored["cases"]), stored["machine"]["ceilings"])
         assert "| " + " | ".join(cells) + " |" in table

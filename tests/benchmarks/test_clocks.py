@@ -22,7 +22,7 @@ class FakeCard:
         self.bytes, self.top, self.launched = 0, 0, list[str]()
         for name in ("used", "peak", "cache", "room", "mark", "hold", "clear"):
             monkeypatch.setattr(card, name, getattr(self, name))
-        monkeypatch.setattr(clocks.HostClock, "_wait", lambda clock: self.wait())
+        monkeypatch.setattr(clocks.CardClock, "_wait", lambda clock: self.wait())
         monkeypatch.setattr(time, "perf_counter", lambda: self.host)
 
     def launch(self, name: str, host: float, work: float) -> None:

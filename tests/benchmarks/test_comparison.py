@@ -84,6 +84,20 @@ def test_what_cannot_be_compared_with_is_named_first(
     assert printed.out == ""
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "word"), [(100, 120, "more memory"), (120, 100, "less memory"), (100, 109, ""), (None, 5, "")]
+)
+def test_memory_that_grew_is_told(then: int | None, now: int, word: str) -> None:
+    old, new = made(1e-3), made(1e-3)
+    if then is not None:
+        old["cases"][0]["ours"] |= {"peak": then * 1_000_000}
+    new["cases"][0]["ours"] |= {"peak": now * 1_000_000}
+    *lines, count = compare([old], [new])
+    assert count == "1 cases compared, 0 beyond the spread."
+    assert [line.split(":")[0] for line in lines] == ([word] if word else [])
+    assert not word or lines[0].endswith(f": peak {then} MB, now {now} MB")
+
+
 def test_results_of_before_can_still_be_read(tmp_path: Path) -> None:
     records = stored(RESULTS)
     assert {record["family"] for record in records} >= {"conv", "optim", "algorithms", "errors", "tokenizer"}
