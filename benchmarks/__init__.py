@@ -25,6 +25,9 @@ algorithms   the algorithms of one operation against each other
 contests     what they compete in
 errors       how far every layer is from float64, in each precision
 tokenizer    learning byte pairs, encoding and decoding
+scaling      time and memory as the work grows
+growth       what grows
+scaling_chart  its picture
 seeds        Keras's and transformers' own programs beside ours
 keras_twins  those of Keras, with our weights in them
 options      the flags, and what they come to

@@ -4,7 +4,7 @@ A study's entries become the `cases` of a record like any other; its section of 
 made from that record alone, so that `--report` makes them anew.
 """
 
-from benchmarks import algorithms, errors, seeds, tokenizer
+from benchmarks import algorithms, errors, scaling, seeds, tokenizer
 from benchmarks.cases import Study
 
 STUDIES: dict[str, Study] = {
@@ -12,4 +12,5 @@ STUDIES: dict[str, Study] = {
     "errors": errors.STUDY,
     "tokenizer": tokenizer.STUDY,
     "seeds": seeds.STUDY,
+    "scaling": scaling.STUDY,
 }
