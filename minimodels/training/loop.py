@@ -175,6 +175,7 @@ class Trainer:
         self.stop_training = False
         self.speed = Speed(self.device, precision, units)
         self.measure = measure
+        self._counted = False
         self.sharded = shard
         self._plain = copy.deepcopy(model).cpu() if shard and self.world.main else None
         self.objective = Objective(model, self.loss)
@@ -359,9 +360,10 @@ class Trainer:
 
     def _train_step(self, optimizer: Optimizer, group: Sequence[Share]) -> None:
         """One step: the gradient of the mean loss over all samples of the group, and the update."""
-        if self.measure and not self.speed.operations:
+        if self.measure and not self._counted:
             with self.speed.paused():
                 self.speed.operations = self._operations(group[0])
+            self._counted = True  # also where there are no products to count
         if not self._rehearsed:
             with self.speed.paused():
                 self._rehearse(group[0])

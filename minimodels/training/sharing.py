@@ -102,8 +102,10 @@ def average_buffers(model: nn.Module, world: World) -> None:
         model: with buffers on its device.
         world: the processes.
     """
+    if world.alone:  # asked first: it is called in every step, and the buffers are looked for all over the model
+        return
     buffers = [buffer for buffer in model.buffers() if buffer.is_floating_point() and buffer.numel()]
-    if world.alone or not buffers:
+    if not buffers:
         return
     flat = torch.cat([buffer.detach().reshape(-1) for buffer in buffers])
     dist.all_reduce(flat)

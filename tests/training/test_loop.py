@@ -675,3 +675,21 @@ def test_fit_needs_an_optimizer_and_an_epoch() -> None:
         Trainer(make_model(), nn.CrossEntropyLoss(), device="cpu").fit(make_data(), 1)
     with pytest.raises(InputError, match="epochs 0"):
         make_trainer(make_model()).fit(make_data(), 0)
+
+
+def test_operations_are_counted_once_also_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def operations(trainer: Trainer, part: object) -> float:
+        counted.append(trainer.step)
+        return 0.0
+
+    monkeypatch.setattr(Trainer, "_operations", operations)
+    weight = torch.nn.Parameter(torch.zeros(2))
+    model = torch.nn.Module()
+    model.weight = weight
+    model.forward = lambda inputs: inputs + weight  # no products
+    trainer = Trainer(model, nn.MSELoss(), SGD([weight], lr=0.1), device="cpu", measure=True)
+    trainer.fit((torch.ones(8, 2), torch.ones(8, 2)), 2, batch_size=2)
+    assert counted == [0]
+    assert "utilisation" not in trainer.history.timings[-1]
