@@ -4,6 +4,7 @@ python -m benchmarks                      every family, with as many threads as 
 python -m benchmarks conv --threads 1     one family
 python -m benchmarks --device cuda --dtype bfloat16 --quick     on a graphics card, in a few minutes
 python -m benchmarks norm --mode compiled                       both sides through torch.compile
+python -m benchmarks --all                                      float32 and bfloat16, each eager and compiled
 python -m benchmarks conv --compare benchmarks/results          what is slower or faster than it was
 python -m benchmarks --report             results/README.md anew from the stored results
 
@@ -29,6 +30,7 @@ scaling      time and memory as the work grows
 growth       what grows
 scaling_chart  its picture
 seeds        Keras's and transformers' own programs beside ours
+programs     what these are
 keras_twins  those of Keras, with our weights in them
 options      the flags, and what they come to
 run          a case from its first numbers to its entry

@@ -6,7 +6,6 @@ bfloat16 is part of the result. Which operations take part is said in contests.p
 
 import itertools
 import statistics
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.benchmark import timer
 
 from benchmarks.cases import Entries, Outputs, Setting, Study
 from benchmarks.checking import MismatchError, tolerance
@@ -47,7 +47,7 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
     for name, error in _errors(contest, mode, operands, setting.dtype).items():
         if not error <= tolerance(setting):
             raise MismatchError(f"{contest.name}, {mode}: {name} is {error:.1e} off the definition; nothing was timed.")
-    times = in_turns({name: _work(f, mode, operands) for name, f in contest.entrants.items()}, setting, repeats)
+    times = in_turns({name: _work(f, mode, operands) for name, f in contest.entrants.items()}, repeats)
     ours = {name: statistics.median(seconds) for name, seconds in times.items() if name != "torch"}
     return {
         "operation": contest.operation,
@@ -64,23 +64,21 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
     }
 
 
-def in_turns(works: dict[str, Callable[[], Any]], setting: Setting, repeats: int) -> dict[str, list[float]]:
+def in_turns(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     """Time everyone once a round, each round from another one on."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work()
-    start, least = time.perf_counter(), min(repeats, 3)
+    start, least = timer(), min(repeats, 3)
     for number in range(repeats):
-        if number >= least and time.perf_counter() - start > MOST_SECONDS:
+        if number >= least and timer() - start > MOST_SECONDS:
             break
         order = list(works)
         first = number % len(order)
         for name in order[first:] + order[:first]:
-            begin = time.perf_counter()
+            begin = timer()  # waits for an accelerator
             works[name]()
-            if setting.device.type != "cpu":
-                torch.accelerator.synchronize(setting.device)
-            times[name].append(time.perf_counter() - begin)
+            times[name].append(timer() - begin)
     return times
 
 

@@ -38,6 +38,9 @@ def parser(families: Iterable[str]) -> argparse.ArgumentParser:
     build.add_argument(
         "--mode", choices=MODES, default="eager", help="compiled: both sides through torch.compile (%(default)s)"
     )
+    build.add_argument(
+        "--all", action="store_true", help="float32 and bfloat16, each eager and compiled, one after the other"
+    )
     build.add_argument("--device", default="cpu", help="auto, cpu, cuda, mps (%(default)s)")
     build.add_argument("--output", type=Path, help="folder of the results (benchmarks/results)")
     build.add_argument("--compare", type=Path, metavar="OLD", help="a record or a folder of them: say what has changed")
@@ -63,6 +66,24 @@ def setting(options: argparse.Namespace) -> Setting:
     if options.tf32 and (device.type != "cuda" or options.dtype != "float32"):
         raise InputError("--tf32: it rounds float32 products on CUDA; give --device cuda and no other --dtype.")
     return Setting(DTYPES[options.dtype], device, options.tiny, options.mode == "compiled", options.tf32)
+
+
+def variants(options: argparse.Namespace) -> list[argparse.Namespace]:
+    """The flags of each pass over the families: as they are, or for `--all` one for each precision and mode.
+
+    Args:
+        options: the flags.
+
+    Raises:
+        InputError: `--all` beside a flag that chooses one of them.
+    """
+    if not options.all:
+        return [options]
+    if options.dtype != "float32" or options.mode != "eager":
+        raise InputError("--all: goes through all precisions and modes; leave out --dtype and --mode.")
+    given = vars(options) | {"all": False}
+    passes = [{"dtype": dtype, "mode": mode} for mode in MODES for dtype in ("float32", "bfloat16")]
+    return [argparse.Namespace(**given | each) for each in passes if not options.tf32 or each["dtype"] == "float32"]
 
 
 def command(family: str, options: argparse.Namespace) -> str:

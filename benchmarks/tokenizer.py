@@ -110,7 +110,7 @@ def run(setting: Setting, options: Namespace) -> Entries:
         for name, result in results.items():
             if result != results["minimodels"]:
                 raise MismatchError(f"{task.name}: {name} gives something else than minimodels; nothing was timed.")
-        times = in_turns(task.entrants, setting, options.repeats)
+        times = in_turns(task.entrants, options.repeats)
         entries.append(
             {
                 "name": task.name,

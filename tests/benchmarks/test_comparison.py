@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import options, report, roofline
-from benchmarks.cases import Setting
+from benchmarks.cases import Setting, Study
 from benchmarks.comparison import compare, stored
 from benchmarks.records import load, record
 from benchmarks.rows import columns, row
@@ -167,11 +167,26 @@ def test_the_command_is_what_was_typed() -> None:
         (["--tf32"], "--tf32: it rounds float32 products on CUDA"),
         (["conv", "--only", "abacus"], "--only abacus: no case there"),
         (["conv", "errors", "--mode", "compiled"], "errors: it brings its own cases"),
+        (["conv", "--all", "--mode", "compiled"], "--all: goes through all precisions and modes"),
     ],
 )
 def test_flags_that_do_not_go_together(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_all_goes_through_precisions_and_modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch, "compile", lambda work, **_: work)
+    monkeypatch.setattr(command, "STUDIES", {"question": Study(lambda setting, options: [], lambda record: "")})
+    flags = ["lookup", "question", "--all", "--tiny", "--repeats", "1", "--output", str(tmp_path)]
+    assert command.main(flags) == 0
+    assert {path.name for path in tmp_path.glob("*/*.json")} == {
+        *("lookup.json", "lookup-bfloat16.json", "lookup-compiled.json", "lookup-bfloat16-compiled.json"),
+        "question.json",
+    }
+    (path,) = tmp_path.glob("*/lookup-bfloat16-compiled.json")
+    typed = "python -m benchmarks lookup --repeats 1 --dtype bfloat16 --mode compiled --tiny"
+    assert load(path)["command"] == typed
 
 
 def test_only_some_cases_of_only_those_families_that_have_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import keras_twins, seeds
+from benchmarks import keras_twins, programs, seeds
 from benchmarks.cases import Setting
 from benchmarks.checking import MismatchError
 from minimodels.models import ConvNet, LSTMClassifier
@@ -24,7 +24,7 @@ NAMES = [
 def test_without_the_other_libraries_ours_runs_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(seeds, "find_spec", lambda name: None)
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
     entries = seeds.run(TINY, ONCE)
     assert [entry["name"] for entry in entries] == NAMES
     assert not any(key in entry for entry in entries for key in ("reference", "ratio", "error"))
@@ -42,26 +42,26 @@ def test_keras_is_given_every_weight_once() -> None:
     assert sum(array.size for array in keras_twins.sequences_arrays(dict(lstm.named_parameters()))) == 380_545
 
 
-def test_a_program_that_computes_something_else_is_not_timed() -> None:
+def test_a_madethat_computes_something_else_is_not_timed() -> None:
     calls: list[str] = []
 
     def call() -> None:
         calls.append("called")
 
-    wrong = seeds.Contest("made up", "generation", "a library", 1, "tokens", 1e-2, call, call)
+    wrong = programs.Program("made up", "generation", "a library", 1, "tokens", 1e-2, call, call)
     with pytest.raises(MismatchError, match=r"made up: ours and a library differ by 1\.0e-02; nothing was timed\."):
-        seeds._hold(wrong, TINY, 1)
+        seeds._hold(wrong, 1)
     assert calls == []
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("program", [seeds.pictures, seeds.sequences])
+@pytest.mark.parametrize("program", [programs.pictures, programs.sequences])
 def test_keras_computes_the_same(program: Any) -> None:
     pytest.importorskip("tensorflow")
     pytest.importorskip("keras")
-    contest = program(TINY)
-    assert contest.error < 1e-5
-    entry = seeds._hold(contest, TINY, 1)
+    made = program(TINY)
+    assert made.error < 1e-5
+    entry = seeds._hold(made, 1)
     assert entry["ratio"] == pytest.approx(entry["reference"]["median"] / entry["ours"]["median"])
     ours, theirs = entry["losses"]
     assert ours == pytest.approx(theirs, rel=0.1)
@@ -70,8 +70,8 @@ def test_keras_computes_the_same(program: Any) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_transformers_writes_the_same() -> None:
     pytest.importorskip("transformers")
-    contest = seeds.generation(2, TINY)
-    assert contest.error is not None
-    assert contest.error < 1e-5
-    assert contest.theirs is not None
-    torch.testing.assert_close(contest.ours(), contest.theirs())
+    made = programs.generation(2, TINY)
+    assert made.error is not None
+    assert made.error < 1e-5
+    assert made.theirs is not None
+    torch.testing.assert_close(made.ours(), made.theirs())
