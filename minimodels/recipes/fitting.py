@@ -36,6 +36,7 @@ from minimodels.training import (
     Units,
     allow_tf32,
     current,
+    keep_freed_memory,
     local_device,
     recompute,
 )
@@ -152,7 +153,7 @@ class Plan:
 
 
 def prepare(chosen: TrainingSettings) -> torch.device:
-    """Set the number of threads, find the device.
+    """Set the number of threads, find the device; on a CPU, keep what steps free for those that follow.
 
     Args:
         chosen: threads and device.
@@ -164,6 +165,8 @@ def prepare(chosen: TrainingSettings) -> torch.device:
         torch.set_num_threads(chosen.threads)
     device = local_device(chosen.device, "--device")
     allow_tf32(device, chosen.tf32)
+    if device.type == "cpu":
+        keep_freed_memory()
     return device
 
 

@@ -25,9 +25,11 @@ recomputation.py activations computed twice rather than kept
 speed.py        samples a second, memory, what part of the device is used
 rates.py        how fast a device multiplies
 memory.py       the most that was in use at once
+allocation.py   what becomes of the memory that a step frees
 units.py        epochs of samples, or steps over tokens
 """
 
+from minimodels.training.allocation import keep_freed_memory
 from minimodels.training.averaging import ExponentialMovingAverage
 from minimodels.training.callbacks import Callback, Keeper, ModelCheckpoint
 from minimodels.training.devices import find_device
@@ -75,6 +77,7 @@ __all__ = [
     "current",
     "find_device",
     "joined",
+    "keep_freed_memory",
     "local_device",
     "matmul_rate",
     "peak_memory",
