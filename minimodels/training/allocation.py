@@ -9,8 +9,8 @@ LARGEST = 1 << 28
 """Bytes at the end of the heap that are kept, and of a single block from which on each has pages of its own.
 
 Milliseconds of a training step over 64 samples and page faults in it, 2 threads of a Xeon with AVX-512, medians of
-three processes as it was and of three that kept: ConvNet 27.5 and 2,270, 25.3 and 230; LSTMClassifier over 100 steps
-144 and 5,840, 126 and 106. In one thread 44.8, 38.2 and 191, 171 ms.
+three processes as it was and of three that kept: ConvNet 27.9 and 1,650, 25.0 and 158; LSTMClassifier over 100 steps
+138 and 7,980, 131 and 65.
 """
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
