@@ -52,7 +52,7 @@ ALGEBRA = {
         "reading   roll select split stack take_along_dim tril triu",
         "writing   index_add index_add_ index_copy_ masked_fill masked_fill_ scatter scatter_ scatter_add",
         "writing   scatter_add_",
-        "elements  abs abs_ add add_ addcmul addcmul_ ceil clamp clamp_ clamp_min cos div div_ eq erf erf_",
+        "elements  abs abs_ add add_ addcmul addcmul_ ceil clamp clamp_ clamp_min cos div div_ eq erf erf_ erfc",
         "elements  exp exp_ expm1 expm1_ floor ge gt isfinite isinf isnan le lerp lerp_ log log1p log1p_",
         "elements  logaddexp logical_and logical_not logical_or lt maximum minimum mul mul_ nan_to_num ne neg",
         "elements  neg_ pow reciprocal relu relu_ remainder round rsqrt rsqrt_ rsub sigmoid sigmoid_ sign",

@@ -287,3 +287,39 @@ def test_selu_keeps_mean_and_variance():
     y = F.selu(torch.randn(1_000_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     assert y.mean().item() == pytest.approx(0, abs=0.01)
     assert y.var().item() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "settings"), [*ELEMENTWISE.items(), ("gelu", {"approximate": "tanh"})], ids=str)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_16_bits_are_rounded_once_whatever_the_chunks(name, settings, threads, monkeypatch):
+    monkeypatch.setattr(curves, "CHUNK", 16)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    f, _ = sides(name, **settings)
+    x, upstream = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    (y, carried), (exact, slope) = (
+        (y.detach(), torch.autograd.grad(y, leaf, upstream.to(leaf.dtype))[0])
+        for leaf in (x.clone().requires_grad_(), x.double().requires_grad_())
+        for y in [f(leaf)]
+    )
+    for mine, truth in ((y, exact), (carried, slope)):
+        assert ((mine.double() - truth).abs() <= 0.501 * torch.finfo(torch.bfloat16).eps * truth.abs() + 1e-6).all()
+
+
+@both
+@given(data=st.data(), chunk=st.sampled_from([1, 5, 24, 1 << 16]), dim=st.integers(-3, 2))
+def test_slices_go_through_a_few_at_a_time(ours, reference, data, chunk, dim):
+    x = data.draw(tensors((3, 4, 5)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "CHUNK", chunk)
+        patch.setattr(torch, "get_num_threads", lambda: 1)
+        assert_equivalent(lambda x: ours(x, dim), lambda x: reference(x, dim), x, order=2)
+        rounded = x.bfloat16()
+        assert_equivalent(lambda x: ours(x, dim), lambda x: reference(x, dim), rounded, order=1, rtol=4e-2, atol=2e-2)
+
+
+def test_the_slope_of_gelu_takes_one_buffer():
+    """In 16 bits four: the input, the gradient, the result in float32, and what is scribbled on."""
+    for dtype, buffers in ((torch.float32, 1), (torch.bfloat16, 4)):
+        x, fresh = torch.zeros(8, dtype=dtype), torch.zeros(8, dtype=dtype)
+        (piece,) = curves.widened([(x, x, fresh)], spares=1)
+        assert len({t.data_ptr() for t in piece} - {x.data_ptr(), fresh.data_ptr()}) == buffers

@@ -121,4 +121,10 @@ def _elu_slope(x: Tensor, alpha: float, scale: float, rate: float) -> Tensor:
     return below.add(indicator(torch.gt, x, 0), alpha=scale - alpha * scale * rate)
 
 
-_ELU = Curve("elu", _elu, _elu_slope, _elu_into)
+def _elu_slope_into(x: Tensor, y: Tensor, spare: Tensor, alpha: float, scale: float, rate: float) -> None:
+    torch.clamp(x, max=0, out=y).mul_(rate).exp_().mul_(alpha * scale * rate)
+    if alpha * rate != 1:
+        y.add_(torch.gt(x, 0, out=spare), alpha=scale - alpha * scale * rate)
+
+
+_ELU = Curve("elu", _elu, _elu_slope, _elu_into, _elu_slope_into)

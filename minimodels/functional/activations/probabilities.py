@@ -1,13 +1,16 @@
 """Probabilities: the softmax that turns scores into them, its logarithm, and its mirror image."""
 
+import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from minimodels.functional.activations.curves import at_once, widened
 from minimodels.functional.precision import accumulator, autocast_to_float32
-from minimodels.functional.transforms import apply, plain_autograd
+from minimodels.functional.transforms import apply, plain_autograd, steps_aside
 from minimodels.tap import tap
 
 
@@ -30,7 +33,8 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
         IndexError: there is no such dimension.
         NotImplementedError: the numbers are integers or complex and no dtype is given.
 
-    Cost: one exponential and about four passes; backward ∂x = y·(∂y − Σ_j y_j·∂y_j), saving y alone.
+    Cost: one exponential and four passes over a few slices at a time, which stay in the cache; backward
+        ∂x = y·(∂y − Σ_j y_j·∂y_j) likewise, saving y alone.
 
     References: Bridle 1990, doi:10.1007/978-3-642-76153-9_28.
 
@@ -130,7 +134,7 @@ class _Softmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        y = _softmax(x, dim)
+        y = _softmax(x, dim) if torch.compiler.is_compiling() else _swept_softmax(x, dim)
         ctx.save_for_backward(y)
         ctx.dim = dim
         return y
@@ -138,9 +142,15 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        wide = y.to(accumulator(y.dtype))
-        share = wide * gradient
-        return (share - wide * share.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+        if not _by_hand(gradient):
+            wide = y.to(accumulator(y.dtype))
+            share = wide * gradient
+            return (share - wide * share.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+        carried = torch.empty_like(y)
+        for p, g, out in widened(_slabs(ctx.dim, y, gradient.contiguous(), carried)):
+            share = torch.mul(p, g, out=out).sum(1, keepdim=True)
+            torch.sub(g, share, out=out).mul_(p)
+        return carried, None
 
 
 class _LogSoftmax(torch.autograd.Function):
@@ -148,7 +158,7 @@ class _LogSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
-        y = _log_softmax(x, dim)
+        y = _log_softmax(x, dim) if torch.compiler.is_compiling() else _swept_log_softmax(x, dim)
         ctx.save_for_backward(y)
         ctx.dim = dim
         return y
@@ -156,8 +166,46 @@ class _LogSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        wide = gradient.to(accumulator(y.dtype))
-        return (wide - y.to(wide.dtype).exp() * wide.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+        if not _by_hand(gradient):
+            wide = gradient.to(accumulator(y.dtype))
+            return (wide - y.to(wide.dtype).exp() * wide.sum(ctx.dim, keepdim=True)).to(y.dtype), None
+        carried = torch.empty_like(y)
+        for log_p, g, out in widened(_slabs(ctx.dim, y, gradient.contiguous(), carried)):
+            torch.exp(log_p, out=out).mul_(g.sum(1, keepdim=True))
+            torch.sub(g, out, out=out)
+        return carried, None
+
+
+def _swept_softmax(x: Tensor, dim: int) -> Tensor:
+    y = torch.empty_like(x)
+    for scores, e in widened(_slabs(dim, x, y)):
+        torch.sub(scores, scores.amax(1, keepdim=True), out=e).exp_()
+        e.div_(e.sum(1, keepdim=True))
+    return y
+
+
+def _swept_log_softmax(x: Tensor, dim: int) -> Tensor:
+    y = torch.empty_like(x)
+    for scores, shifted, e in widened(_slabs(dim, x, y), spares=1):
+        torch.sub(scores, scores.amax(1, keepdim=True), out=shifted)
+        shifted.sub_(torch.exp(shifted, out=e).sum(1, keepdim=True).log())
+    return y
+
+
+def _slabs(dim: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut contiguous tensors into few slices at a time, seen as [slices, elements of a slice, further dimensions]."""
+    shape = tensors[0].shape
+    dim = dim % max(1, len(shape))
+    views = [
+        t.view(math.prod(shape[:dim]), *shape[dim : dim + 1] or (1,), math.prod(shape[dim + 1 :])) for t in tensors
+    ]
+    step = max(1, at_once(tensors[0]) // max(1, views[0][0].numel()))
+    return zip(*(view.split(step) for view in views), strict=True)
+
+
+def _by_hand(gradient: Tensor) -> bool:
+    """Whether a gradient is neither traced, nor to be differentiated again, nor a batch of gradients."""
+    return not torch.compiler.is_compiling() and not torch.is_grad_enabled() and not steps_aside(gradient)
 
 
 def _scores(name: str, input: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -166,4 +166,4 @@ def _threshold_slope(x: Tensor, bound: float, value: float) -> Tensor:
 
 _LEAKY_RELU = Curve("leaky_relu", _leaky_relu, _leaky_relu_slope, _leaky_relu_into)
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-_THRESHOLD = Curve("threshold", _threshold, _threshold_slope, _threshold_into, (*KINDS, *_INTEGERS))
+_THRESHOLD = Curve("threshold", _threshold, _threshold_slope, _threshold_into, kinds=(*KINDS, *_INTEGERS))

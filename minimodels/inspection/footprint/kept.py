@@ -16,6 +16,8 @@ The blocks of Korthikanti et al. keep 34·R·E bytes in 16 bits, with three mask
 its scores 5·H·T bytes more for each row: `korthikanti`.
 """
 
+import torch
+
 from minimodels.functional.activations import curves
 from minimodels.functional.attention import choice, cutting
 from minimodels.functional.losses.vocabulary import ROWS, SCORES
@@ -134,8 +136,8 @@ def scores_at_once(setup: Setup) -> int:
 def work(setup: Setup) -> int:
     """Bytes that the backward pass of a block takes at its most, less what the block has let go by then.
 
-    Either in the slope of GELU: six tensors of float32 as wide as the hidden layer (five where what goes in is of
-    float32 itself; a CPU takes a few rows at a time) and two of b bytes. Or in attention: two tiles of scores and the
+    Either in the slope of GELU: four buffers of float32 (one where what goes in is of float32 itself) for as much of
+    the hidden layer as goes at a time, and two tensors of b bytes as wide. Or in attention: two tiles of scores and the
     triangle that hides some, six pieces [T, d] of float32 for each of the heads that go together, two gradients of b
     bytes and two of float32 of all heads. By then there are the gradients of one or both of the MLP's matrices, and
     what these kept has gone; and the gradient of the stream waits.
@@ -147,14 +149,14 @@ def work(setup: Setup) -> int:
 
     Example:
         >>> f"{work(Setup.of('gpt2-xl', batch=8)) / 1e9:.2f} GB"
-        '1.44 GB'
+        '0.61 GB'
     """
     c, b = setup.config, setup.element
     stream, hidden = setup.rows * c.n_embd, setup.rows * _inner(c)
     matrix = (0 if setup.sharded or setup.passes > 1 else 4) - (b if _copies(setup) else 0)
     matrix *= c.n_embd * _inner(c)  # comes and goes with each of the MLP's two
-    at_once = hidden if setup.accelerator else min(hidden, curves.CHUNK)
-    gelu = 4 * (5 if b == 4 else 6) * at_once + b * hidden + matrix  # of two, one is in the place of what c_proj kept
+    chunk = curves.DEVICE_CHUNK if setup.accelerator else curves.CHUNK * torch.get_num_threads()
+    gelu = 4 * (1 if b == 4 else 4) * min(hidden, chunk) + b * hidden + matrix  # one more: where c_proj's input was
     attention = _attention_work(setup) - 2 * b * hidden - b * stream - _norm(setup) + 2 * matrix
     return _stream(setup) * stream + max(gelu, attention)
 

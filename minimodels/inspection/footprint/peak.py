@@ -189,7 +189,7 @@ def most_sequences(setup: Setup, room: float, highest: int = 4096) -> int:
 
     Example:
         >>> most_sequences(Setup.of("gpt2-xl"), 72e9), most_sequences(Setup.of("gpt2-xl"), 24e9)
-        (16, 0)
+        (17, 0)
     """
     low, high = 0, highest
     while low < high:  # the peak grows with the batch

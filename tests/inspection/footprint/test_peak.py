@@ -34,13 +34,13 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(cutting, "ROWS", cutting.DEVICE_ROWS)
     monkeypatch.setattr(cutting, "TILE", cutting.DEVICE_TILE // torch.get_num_threads())
     monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
-    monkeypatch.setattr(curves, "CHUNK", 1 << 40)
+    monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK // torch.get_num_threads())
 
 
 @settings
 @pytest.mark.parametrize(
     ("name", "batch", "within"),
-    [("gpt2-xl", 8, 0.001), ("gpt2", 16, 0.001), ("gpt2", 2, 0.03)],  # where GELU needs the most, and where attention
+    [("gpt2-xl", 8, 0.03), ("gpt2", 16, 0.03), ("gpt2", 2, 0.03)],  # attention needs the most
 )
 @pytest.mark.usefixtures("as_on_an_accelerator")
 def test_a_block_of_full_size(given, name, batch, within):
