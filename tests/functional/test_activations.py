@@ -294,11 +294,11 @@ def test_selu_keeps_mean_and_variance():
 def test_16_bits_are_rounded_once_whatever_the_chunks(name, settings, threads, monkeypatch):
     monkeypatch.setattr(curves, "CHUNK", 16)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    f, _ = sides(name, **settings)
     x, upstream = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)).bfloat16()
+    leaves = x.clone().requires_grad_(), x.double().requires_grad_()
     (y, carried), (exact, slope) = (
         (y.detach(), torch.autograd.grad(y, leaf, upstream.to(leaf.dtype))[0])
-        for leaf in (x.clone().requires_grad_(), x.double().requires_grad_())
+        for f, leaf in zip(sides(name, **settings), leaves, strict=True)
         for y in [f(leaf)]
     )
     for mine, truth in ((y, exact), (carried, slope)):
