@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels import functional as F
-from minimodels.functional.norms import Axes, definition, pieces
+from minimodels.functional.activations import curves
+from minimodels.functional.norms import Axes, definition, pieces, rows
 from minimodels.tap import listening
 from minimodels.testing import assert_equivalent, assert_invariant, tensors
 
@@ -47,6 +48,7 @@ def test_is_torchs_with_any_parameters_in_any_layout(norm, data):
     chunk, order = data.draw(st.sampled_from([1, 30, 1 << 17])), data.draw(HOW_OFTEN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "CHUNK", chunk)
+        patch.setattr(curves, "CHUNK", chunk)
         assert_equivalent(
             lambda *o: NORMS[norm](F, *o),
             lambda *o: NORMS[norm](T, *o),
@@ -92,6 +94,56 @@ def test_pieces_are_the_definition(data, dims, centre, chunk, order, given_param
     torch.testing.assert_close(found.variance, expected.variance)
     if centre:
         torch.testing.assert_close(found.mean, expected.mean)
+
+
+@given(
+    data=st.data(),
+    centre=st.booleans(),
+    chunk=st.sampled_from([1, 12, 1000]),
+    long=st.sampled_from([2, 1 << 14]),
+    order=HOW_OFTEN,
+    given_parameters=st.sampled_from([(True, True), (True, False), (False, True), (False, False)]),
+    wanted=st.sampled_from([(True, True, True), (False, True, True), (True, False, False)]),
+)
+def test_rows_are_the_definition(data, centre, chunk, long, order, given_parameters, wanted):
+    x = data.draw(tensors((7, 5)))
+    drawn = [data.draw(tensors((1, 5))) if want else None for want in given_parameters]
+    axes = Axes((1,), 1e-3, centre)
+
+    def run(algorithm):
+        operands = [
+            t if t is None else t.clone().requires_grad_(want) for t, want in zip((x, *drawn), wanted, strict=True)
+        ]
+        y = algorithm(*operands, axes)
+        leaves = [t for t in operands if t is not None and t.requires_grad]
+        if not leaves:
+            return [y]
+        first = torch.autograd.grad(y.sin().sum(), leaves, create_graph=order == 2)
+        second = torch.autograd.grad(sum(g.sin().sum() for g in first), leaves, allow_unused=True) if order == 2 else ()
+        return [y, *first, *second]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "CHUNK", chunk)
+        patch.setattr(torch, "get_num_threads", lambda: 1)
+        patch.setattr(rows, "LONG", long)
+        found = run(rows.normalize)
+    expected = run(lambda *operands: definition.normalize(*operands).output)
+    for mine, truth in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, truth, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_rows_of_16_bits_are_rounded_once(centre):
+    x, upstream, weight, bias = torch.randn(4, 9, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    found, exact = [], []
+    for results, wide, algorithm in ((found, torch.bfloat16, rows.normalize), (exact, torch.float64, definition)):
+        leaves = [t.to(wide).requires_grad_() for t in (x, weight[:1], bias[:1])]
+        axes = Axes((1,), 1e-3, centre)
+        y = algorithm(*leaves, axes) if algorithm is rows.normalize else algorithm.normalize(*leaves, axes).output
+        results += [y, *torch.autograd.grad(y, leaves, upstream.to(wide))]
+    for mine, truth in zip(found, exact, strict=True):
+        assert mine.dtype is torch.bfloat16
+        assert ((mine.double() - truth).abs() <= 0.501 * torch.finfo(mine.dtype).eps * truth.abs() + 1e-5).all()
 
 
 @norms

@@ -7,7 +7,8 @@
     instance norm                            s                            c
 
 definition.py   the operation in plain tensor algebra; every derivative of every order
-pieces.py       the same with its passes within the cache, and a hand-derived backward
+rows.py         layer norm and RMS norm of the rows of a matrix, a few rows at a time, and a hand-derived backward
+pieces.py       the others likewise: all passes over a piece within the cache
 running.py      running statistics
 checks.py       what is refused
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
-from minimodels.functional.norms import checks, definition, pieces, running
+from minimodels.functional.norms import checks, definition, pieces, rows, running
 from minimodels.functional.norms.definition import Axes, Normalized
 from minimodels.functional.precision import Operand, accumulator, autocast_to_float32
 from minimodels.functional.transforms import steps_aside
@@ -37,6 +38,7 @@ __all__ = [
     "layer_norm",
     "pieces",
     "rms_norm",
+    "rows",
     "running",
 ]
 
@@ -262,8 +264,8 @@ def layer_norm(
         TypeError: the shape is a number.
         NotImplementedError: the input is not floating-point.
 
-    Cost: five passes forward and six backward, beside sums, of which one read and one write leave the cache;
-        x is kept for the derivative.
+    Cost: five passes forward and ten backward, of which one read and one write (two reads backward) leave the cache;
+        x is kept for the derivative, and two numbers a row.
 
     References: Ba, Kiros & Hinton 2016, arXiv:1607.06450.
 
@@ -303,8 +305,8 @@ def rms_norm(
         TypeError: the shape is a number.
         NotImplementedError: the numbers are integers.
 
-    Cost: three passes forward and four backward, of which one read and one write leave the cache; x is kept for the
-        derivative.
+    Cost: three passes forward and seven backward, of which one read and one write (two reads backward) leave the cache;
+        x is kept for the derivative, and a number a row.
 
     References: Zhang & Sennrich 2019, arXiv:1910.07467, equation (4).
 
@@ -330,18 +332,26 @@ def _over_last(
     input: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float, *, centred: bool
 ) -> Tensor:
     """Normalise the rows of a matrix, a row the last dimensions."""
-    rows, length = math.prod(input.shape[: input.ndim - len(shape)]), math.prod(shape)
-    row = (1, length)
+    row = (1, math.prod(shape))
     axes = Axes((1,), eps, centred)
-    y = _normalize(input.reshape(rows, length), _viewed(weight, row), _viewed(bias, row), axes).output
-    return y.view(input.shape)
+    x = input.reshape(math.prod(input.shape[: input.ndim - len(shape)]), row[1])
+    gamma, beta = _viewed(weight, row), _viewed(bias, row)
+    if _aside(x, gamma, beta):
+        return definition.normalize(x, gamma, beta, axes).output.view(input.shape)
+    return rows.normalize(x, gamma, beta, axes).view(input.shape)
 
 
 def _normalize(x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes) -> Normalized:
     """Choose the algorithm: pieces for eager CPU and GPU code, the definition for all who would look inside."""
-    operands = [t for t in (x, weight, bias) if t is not None]
-    aside = torch.compiler.is_compiling() or listened() or x.is_complex() or not x.numel() or steps_aside(*operands)
-    return definition.normalize(x, weight, bias, axes) if aside else pieces.normalize(x, weight, bias, axes)
+    if _aside(x, weight, bias):
+        return definition.normalize(x, weight, bias, axes)
+    return pieces.normalize(x, weight, bias, axes)
+
+
+def _aside(x: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether the definition has to serve: a compiler, a transform, a listener, complex numbers, or nothing at all."""
+    operands = [t for t in (x, *parameters) if t is not None]
+    return torch.compiler.is_compiling() or listened() or x.is_complex() or not x.numel() or steps_aside(*operands)
 
 
 def _viewed(parameter: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:

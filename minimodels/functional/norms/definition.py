@@ -10,6 +10,7 @@ fuse it), every transform, and whoever taps x̂.
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from minimodels.functional.precision import accumulator
@@ -66,7 +67,6 @@ def normalize(x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes)
     See: pieces.py; tests/functional/test_norms.py.
 
     Example:
-        >>> import torch
         >>> normalize(torch.tensor([[1.0, 3.0]]), None, None, Axes((1,), eps=0.0)).output
         tensor([[-1.,  1.]])
     """
@@ -79,3 +79,28 @@ def normalize(x: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes)
     y = y if weight is None else y * weight
     y = y if bias is None else y + bias
     return Normalized(y.to(x.dtype), mean.detach(), variance.detach())
+
+
+def gradients(
+    wanted: tuple[bool, ...], operands: tuple[Tensor, Tensor | None, Tensor | None], gradient: Tensor, axes: Axes
+) -> tuple[Tensor | None, ...]:
+    """Differentiate the definition: for second derivatives, and for gradients that come in batches.
+
+    Args:
+        wanted: which of the three gradients.
+        operands: x, γ and β.
+        gradient: ∂y.
+        axes: over what.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 3.0]], requires_grad=True)
+        >>> (by_x, *_) = gradients((True, False, False), (x, None, None), torch.ones(1, 2), Axes((1,), eps=1.0))
+        >>> by_x.tolist()
+        [[0.0, 0.0]]
+    """
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = normalize(*operands, axes).output
+        sources = [t for t, want in zip(operands, wanted, strict=True) if t is not None and want]
+        found = iter(torch.autograd.grad(y, sources, gradient, create_graph=create_graph))
+    return tuple(next(found) if want else None for want in wanted)

@@ -93,7 +93,7 @@ class _Normalize(torch.autograd.Function):
         x, weight, bias, mean, variance = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled() or steps_aside(gradient):
-            return (*_by_autograd(wanted, (x, weight, bias), gradient, ctx.axes), None)
+            return (*definition.gradients(wanted, (x, weight, bias), gradient, ctx.axes), None)
         return (*_gradients(wanted, (x, weight, bias), mean, variance, gradient, ctx.axes), None)
 
 
@@ -173,18 +173,6 @@ def _gradients(
             torch.addcmul(g, d, mean_gd * r.square(), value=-1, out=product)
             torch.mul(product, r if inner or gamma is None else r * gamma, out=dx_)
     return (dx, *(t if t is None or o is None else t.to(o.dtype) for t, o in zip(totals, affine, strict=True)))
-
-
-def _by_autograd(
-    wanted: tuple[bool, ...], operands: tuple[Tensor, Tensor | None, Tensor | None], gradient: Tensor, axes: Axes
-) -> tuple[Tensor | None, ...]:
-    """Differentiate the definition: for second derivatives, and for gradients that come in batches."""
-    create_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        y = definition.normalize(*operands, axes).output
-        sources = [t for t, want in zip(operands, wanted, strict=True) if t is not None and want]
-        found = iter(torch.autograd.grad(y, sources, gradient, create_graph=create_graph))
-    return tuple(next(found) if want else None for want in wanted)
 
 
 def _pieces(
