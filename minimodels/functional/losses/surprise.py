@@ -89,10 +89,33 @@ one row of 50,257 classes 42/107, of 8 rows 42/121, of 128 rows 62/131; of one r
 """
 
 
-def _spans(scores: Tensor) -> Iterator[tuple[int, int]]:
+def spans(scores: Tensor) -> Iterator[tuple[int, int]]:
+    """Say which rows are worked on at a time: first and one after the last.
+
+    Args:
+        scores: [N, C, D].
+    """
     rows = len(scores)
     step = max(1, PIECE // scores[0].numel()) if scores.device.type == "cpu" else rows
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def below_top(scores: Tensor, out: Tensor, top: Tensor | None = None) -> Tensor:
+    """Write x − m, in the type of `out`, and give m.
+
+    Args:
+        scores: x.
+        out: where to; of float32 for 16-bit scores, or the scores themselves.
+        top: m, if it is known.
+
+    Shape:
+        - scores, out: [N, C, D]
+        - top and Output: [N, D]
+    """
+    wide = scores if scores.dtype is out.dtype else out.copy_(scores)
+    top = wide.amax(1) if top is None else top
+    torch.sub(wide, top.unsqueeze(1), out=out)
+    return top
 
 
 class _Surprise(Function):
@@ -100,9 +123,11 @@ class _Surprise(Function):
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, truth: Truth) -> Tensor:
-        wide = accumulator(scores.dtype)
-        rows = [_forward(scores[i:j].to(wide), truth.rows(i, j)) for i, j in _spans(scores)]
-        losses, tops, totals = map(torch.cat, zip(*rows, strict=True))
+        rows, buffer = [], rows_at_once(scores)
+        for i, j in spans(scores):
+            top = below_top(scores[i:j], buffer[: j - i])
+            rows.append((*surprise_of_(buffer[: j - i], truth.rows(i, j)), top))
+        losses, totals, tops = map(torch.cat, zip(*rows, strict=True))
         ctx.truth, parts = truth.parts()
         ctx.save_for_backward(scores, tops, totals, *parts)
         return losses
@@ -116,21 +141,22 @@ class _Surprise(Function):
         if torch.is_grad_enabled() or steps_aside(gradient):  # a second derivative, or a batch of gradients
             return _slope(scores.to(wide), tops, truth, gradient).to(scores.dtype), None
         result = torch.empty_like(scores, memory_format=torch.contiguous_format)
-        for start, stop in _spans(scores):
-            rows = slice(start, stop)
-            out = result[rows] if scores.dtype is wide else result[rows].to(wide)
-            torch.sub(scores[rows], tops[rows].unsqueeze(1), out=out).exp_()
-            slope_of_(out, totals[rows], truth.rows(start, stop), gradient[rows])
-            if out.dtype is not result.dtype:
-                result[rows] = out
+        buffer = None if scores.dtype is wide else rows_at_once(scores)
+        for i, j in spans(scores):
+            out = result[i:j] if buffer is None else buffer[: j - i]
+            below_top(scores[i:j], out, tops[i:j])
+            result[i:j] = slope_of_(out.exp_(), totals[i:j], truth.rows(i, j), gradient[i:j])
         return result, None
 
 
-def _forward(scores: Tensor, truth: Truth) -> tuple[Tensor, Tensor, Tensor]:
-    """Give ℓ, m and S of a few rows."""
-    top = scores.amax(1)
-    loss, total = surprise_of_(scores - top.unsqueeze(1), truth)
-    return loss, top, total
+def rows_at_once(scores: Tensor) -> Tensor:
+    """Make memory for the rows that are worked on at a time, of the type that is computed in.
+
+    Args:
+        scores: [N, C, D].
+    """
+    most = max(j - i for i, j in spans(scores))
+    return scores.new_empty(most, *scores.shape[1:], dtype=accumulator(scores.dtype))
 
 
 def _slope(scores: Tensor, tops: Tensor, truth: Truth, factor: Tensor) -> Tensor:

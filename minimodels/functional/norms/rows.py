@@ -102,23 +102,35 @@ def _gradients(
     kind, n = r.dtype, x.shape[1]
     gamma = x.new_ones(1, n, dtype=kind) if weight is None else weight.to(kind)
     dx, ones = torch.empty_like(x), torch.ones_like(r)
-    by_gamma, by_beta = (x.new_zeros(1, n, dtype=kind) if want else None for want in wanted[1:])
+    cores = torch.get_num_threads() if x.is_cpu else 1
+    by_gamma, by_beta = (x.new_zeros(cores, 1, n, dtype=kind) if want else None for want in wanted[1:])
     for start, (d, g, out, *spare) in _sweep(x, gradient, dx, spares=mean is not None):
         r_, ones_ = (t[start : start + len(d)] for t in (r, ones))
         if mean is not None:
             d = torch.sub(d, mean[start : start + len(d)], out=spare[0])
         product = torch.mul(g, d, out=out)
         if by_gamma is not None:
-            torch.addmm(by_gamma, r_.t(), product, out=by_gamma)
+            _add_columns(by_gamma, product, r_)
         if by_beta is not None:
-            torch.addmm(by_beta, ones_.t(), g, out=by_beta)
+            _add_columns(by_beta, g, ones_)
         if wanted[0]:
             along_d = product.mm(gamma.t()).mul_(r_).mul_(r_)
             torch.mul(g, gamma, out=out)
             if mean is not None:
                 out.sub_(g.mm(gamma.t()).div_(n))
             out.addcmul_(d, along_d, value=-1 / n).mul_(r_)
-    return [dx if wanted[0] else None, by_gamma, by_beta]
+    return [dx if wanted[0] else None, *(None if t is None else t.sum(0) for t in (by_gamma, by_beta))]
+
+
+def _add_columns(sums: Tensor, t: Tensor, weight: Tensor) -> None:
+    """Add weightᵀ·t to sums [cores, 1, n], as many rows to each as a core works on: it has them in its cache.
+
+    A chunk of the backward pass takes 97 µs so, and 125 by one product, which lets each core sum up some columns of all
+    rows (2x64 rows of 1024 on two threads of an Intel Xeon; 80 without these sums).
+    """
+    blocks = len(sums) if len(t) % len(sums) == 0 else 1
+    into = sums[:blocks]
+    torch.baddbmm(into, weight.view(blocks, 1, -1), t.view(blocks, -1, t.shape[1]), out=into)
 
 
 def _sweep(*matrices: Tensor, spares: int = 0) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
@@ -126,6 +138,7 @@ def _sweep(*matrices: Tensor, spares: int = 0) -> Iterator[tuple[int, tuple[Tens
     rows, n = matrices[0].shape
     sweeps = -(-rows * n // at_once(matrices[0]))
     step = -(-rows // sweeps)  # so that all sweeps are alike
+    step += -step % torch.get_num_threads()  # and that every core has as many rows
     starts = range(0, rows, step)
     return zip(starts, widened((tuple(t[i : i + step] for t in matrices) for i in starts), spares), strict=True)
 

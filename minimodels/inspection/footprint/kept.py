@@ -20,6 +20,7 @@ import torch
 
 from minimodels.functional.activations import curves
 from minimodels.functional.attention import choice, cutting
+from minimodels.functional.losses.surprise import PIECE
 from minimodels.functional.losses.vocabulary import ROWS, SCORES
 from minimodels.inspection.footprint.setup import Setup
 from minimodels.inspection.footprint.weights import block_shapes
@@ -129,8 +130,10 @@ def scores_at_once(setup: Setup) -> int:
         True
     """
     V, E, b = setup.config.vocab_size, setup.config.n_embd, setup.element
-    chunk = min(setup.rows, max(ROWS, SCORES // V)) * V
-    return 4 * chunk if b == 4 else (4 + b) * chunk + b * V * E  # in 16 bits a product does not add to float32
+    few = max(ROWS, SCORES // V)
+    chunk = min(setup.rows, few if b == 4 or setup.accelerator else max(few, E)) * V
+    piece = chunk if setup.accelerator else min(chunk, PIECE)
+    return 4 * chunk if b == 4 else b * chunk + max(4 * piece, b * V * E)  # what goes wide, then ∂W of the chunk
 
 
 def work(setup: Setup) -> int:

@@ -97,7 +97,7 @@ def memory(setup: Setup) -> Memory:
     average = mine if setup.average else 0
     waiting = 4 * count(parameter_shapes(setup.config)) if setup.sharded and setup.passes > 1 else 0
     stream, table = setup.rows * setup.config.n_embd, setup.config.vocab_size * setup.config.n_embd
-    head = 4 * (table + stream) + scores_at_once(setup) + (4 * stream if setup.element == 2 else 0)
+    head = 4 * table + setup.element * stream + scores_at_once(setup) + (4 * stream if setup.element == 2 else 0)
     kept, block = activations(setup), work(setup) + recomputed(setup)
     ends = (setup.element if setup.sharded else 4) * table
     held = mine + state + average + moved + waiting

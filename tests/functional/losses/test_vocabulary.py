@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.nn import LinearCrossEntropyOptions
 
 from minimodels import functional as F
-from minimodels.functional.losses import vocabulary
+from minimodels.functional.losses import surprise, vocabulary
 from minimodels.tap import listening
 from minimodels.testing import assert_equivalent, derivatives, linear_cross_entropy_cases, tensors
 
@@ -20,10 +20,20 @@ def assert_same_to_two_orders(ours, reference, *inputs):
         assert_equivalent(ours, reference, *inputs, order=order)
 
 
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(autouse=True, params=[1 << 18, 10])
+def piece(request, monkeypatch):
+    """All rows of a chunk at a time, or two."""
+    monkeypatch.setattr(surprise, "PIECE", request.param)
+
+
 def unfused(x, matrix, target, bias=None, **kwargs):
     return F.cross_entropy(F.linear(x, matrix, bias), target, **kwargs)
 
 
+@quick
 @given(x=tensors((7, 4)), weight=tensors((5, 4)), bias=tensors((5,)), rows=st.integers(1, 8))
 def test_chunks_do_not_show(x, weight, bias, rows):
     target, options = (
@@ -44,6 +54,7 @@ def test_chunks_do_not_show(x, weight, bias, rows):
             assert_same_to_two_orders(fused, apart, x, weight, bias)
 
 
+@quick
 @given(x=tensors((7, 4)), weight=tensors((5, 4)), scores=tensors((7, 5)), rows=st.integers(1, 8))
 def test_chunks_do_not_show_with_distributions(x, weight, scores, rows):
     target, options = scores.softmax(1), LinearCrossEntropyOptions(batch_chunk_size=rows, chunking_method=None)
@@ -59,6 +70,7 @@ def test_derivatives_by_the_target_distribution():
     assert_same_to_two_orders(F.linear_cross_entropy, unfused, x, weight, target)
 
 
+@quick
 @given(data=st.data())
 def test_the_chunks_chosen_and_torch_agree(data):
     case = data.draw(linear_cross_entropy_cases())

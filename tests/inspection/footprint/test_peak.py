@@ -8,6 +8,8 @@ from torch._subclasses import FakeTensorMode
 
 from minimodels.functional.activations import curves
 from minimodels.functional.attention import cutting
+from minimodels.functional.losses import surprise, vocabulary
+from minimodels.functional.losses.vocabulary import chunk_rows
 from minimodels.functional.norms import pieces
 from minimodels.inspection.footprint import Setup, memory, most_sequences
 from tests.inspection.footprint.real import config, peak
@@ -35,6 +37,8 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(cutting, "TILE", cutting.DEVICE_TILE // torch.get_num_threads())
     monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK // torch.get_num_threads())
+    monkeypatch.setattr(surprise, "PIECE", 1 << 40)
+    monkeypatch.setattr(vocabulary, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
 
 
 @settings
