@@ -4,8 +4,9 @@ PyTorch's operations each read and write whole tensors. A loss of several operat
 is then bound by memory. Here the operations of one loss go over a piece that fits, then over the next, and only the
 sum of each piece is kept; the backward pass computes the slope again, piece by piece, from the operands, which
 somebody else keeps anyway. A piece is 2¹⁷ numbers. On an accelerator, which has no such cache and for which each
-operation has its price, the piece is the whole; so it is for a compiler, which makes one loop of a slope by hand (512x3072
-scores compiled, forward and backward on two threads of an Intel Xeon: 2.1 ms, and 6.3 with the definition's derivative).
+operation has its price, the piece is the whole; so it is for a compiler, which makes one loop of a slope by hand:
+512x3072 scores, forward and backward on two threads of an Intel Xeon, take 2.1 ms so and 6.3 with the
+definition's derivative.
 """
 
 from collections.abc import Callable, Iterable, Iterator
