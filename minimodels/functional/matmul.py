@@ -48,6 +48,57 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
 
 
+def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply two matrices into memory that is there: y = a·bᵀ + bias. Nothing is differentiated.
+
+    Args:
+        out: y, written over.
+        a: the left factor.
+        b: the right factor, one row an output.
+        bias: added to each row; None for nothing.
+
+    Shape:
+        - a: [M, K]; b: [N, K]; bias: [N]
+        - out and Output: [M, N]
+
+    Cost: M·N·K multiply-adds.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> product_into(torch.empty(1, 1), torch.tensor([[1.0, 2.0]]), torch.ones(1, 2))
+        tensor([[3.]])
+    """
+    if _onednn_serves(a, b, bias):
+        return out.copy_(_onednn(a, b, bias))
+    return torch.mm(a, b.t(), out=out) if bias is None else torch.addmm(bias, a, b.t(), out=out)
+
+
+def add_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add a product to what is there: y += a·bᵀ. Nothing is differentiated.
+
+    Args:
+        sums: y, written over; of the factors' type or a wider one.
+        a: the left factor.
+        b: the right factor, one row an output.
+
+    Shape:
+        - a: [M, K]; b: [N, K]
+        - sums and Output: [M, N]
+
+    Cost: M·N·K multiply-adds.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> add_product_(torch.ones(1, 1), torch.tensor([[1.0, 2.0]]), torch.ones(1, 2))
+        tensor([[4.]])
+    """
+    if sums.dtype != a.dtype or _onednn_serves(a, b, None):
+        return sums.add_(product(a, b))
+    return sums.addmm_(a, b.t())
+
+
 def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     """Multiply pairs of matrices: y[i] = a[i]·b[i]ᵀ.
 

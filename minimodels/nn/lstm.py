@@ -52,7 +52,7 @@ class LSTM(RNNBase):
         RuntimeError: input or states do not have the sizes above.
 
     Cost: rows·4H·(I + H) multiply-adds per layer and direction, twice that backward, rows being the steps of all
-        sequences together: a ragged packed batch costs its real length. Kept for the backward pass: 7·rows·H numbers.
+        sequences together: a ragged packed batch costs its real length. Kept for the backward pass: 6·rows·H numbers.
 
     References: Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; Gers et al. 2000,
         doi:10.1162/089976600300015015; Graves & Schmidhuber 2005, doi:10.1016/j.neunet.2005.06.042 (bidirectional);

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.functional import matmul
-from minimodels.functional.matmul import product
+from minimodels.functional.matmul import add_product_, product, product_into
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
 sizes = st.integers(0, 9)
@@ -21,6 +21,25 @@ def test_is_the_product_with_two_derivatives(m, n, k, biased, data):
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
         operands = [data.draw(tensors(shape)).to(dtype) for shape in ((m, k), (n, k), *([(n,)] if biased else []))]
         assert_equivalent(product, written_out, *operands, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("preferred", [True, False])
+@given(m=st.integers(2, 9), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
+def test_a_product_may_go_to_memory_that_is_there(preferred, m, n, k, biased, data):
+    shapes = ((m, k), (n, k), (m, n), *([(n,)] if biased else []))
+    a, b, sums, *bias = (data.draw(tensors(shape)).float() for shape in shapes)
+    memory = torch.full((m, 2 * n), torch.nan)[:, :n]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: preferred and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
+        patch.setattr(matmul, "LARGE", 1)
+        found = product_into(memory, a, b, *bias)
+        added = add_product_(sums.clone(), a, b)
+        widened = add_product_(sums.clone(), a.bfloat16(), b.bfloat16())
+    torch.testing.assert_close(memory, written_out(a, b, *bias), rtol=1e-4, atol=1e-4)
+    assert found is memory
+    torch.testing.assert_close(added, sums + written_out(a, b), rtol=1e-4, atol=1e-4)
+    assert widened.dtype is torch.float32
+    torch.testing.assert_close(widened, sums + product(a.bfloat16(), b.bfloat16()), rtol=1e-4, atol=1e-4)
 
 
 needs_onednn = pytest.mark.skipif(

@@ -203,14 +203,45 @@ def test_a_listener_hears_every_step_and_what_it_gives_counts(kind):
         assert not reader(x)[0].any()
 
 
-@layers
-def test_sixteen_bits_are_rounded_once(kind):
+@pytest.mark.parametrize(("kind", "dtype"), [("LSTM", torch.float16), ("GRU", torch.bfloat16), ("RNN", torch.bfloat16)])
+def test_sixteen_bits_are_rounded_once(kind, dtype):
     torch.manual_seed(0)
-    reader = LAYERS[kind](8, 16).bfloat16()
-    x = torch.randn(20, 4, 8).bfloat16()
+    reader = LAYERS[kind](8, 16).to(dtype)
+    x = torch.randn(20, 4, 8).to(dtype)
     wide = LAYERS[kind](8, 16)
     wide.load_state_dict(reader.state_dict())
-    assert torch.equal(reader(x)[0], wide(x.float())[0].bfloat16())
+    assert torch.equal(reader(x)[0], wide(x.float())[0].to(dtype))
+
+
+@layers
+@pytest.mark.parametrize("grad", [True, False])
+@given(sizes=ragged(), reverse=st.booleans(), seed=st.integers(0, 99))
+def test_bfloat16_is_as_exact_as_its_numbers(kind, grad, sizes, reverse, seed):
+    """Output, last state and gradients, from the same rounded numbers in float64."""
+    cell, gates, states = CELLS[kind if kind in CELLS else "TANH"]
+    steps, generator = Steps(sizes, reverse), torch.Generator().manual_seed(seed)
+    shapes = [(sum(sizes), 5), *[(sizes[0], 6)] * states, (gates * 6, 5), (gates * 6, 6), (gates * 6,), (gates * 6,)]
+    operands = [(torch.randn(s, generator=generator) / 2).bfloat16() for s in shapes]
+
+    def results(dtype):
+        leaves = [o.to(dtype).requires_grad_(grad) for o in operands]
+        outputs = flat(layer, cell, steps, states)(*leaves)
+        found = torch.autograd.grad(sum(o.square().sum() for o in outputs), leaves) if grad else ()
+        return [*outputs, *found]
+
+    for mine, exact in zip(results(torch.bfloat16), results(torch.float64), strict=True):
+        assert mine.dtype is torch.bfloat16
+        assert (mine.double() - exact).abs().max() <= 2**-5 * exact.abs().max()
+
+
+@kinds
+@given(data=st.data(), chunk=st.integers(1, 500))
+def test_gradients_come_chunk_by_chunk(kind, data, chunk):
+    cell, steps, states, operands = data.draw(sequences(kind))
+    fast, slow = (flat(run, cell, steps, states) for run in (layer, by_definition))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffers, "CHUNK", chunk)
+        assert_equivalent(fast, slow, *operands, rtol=1e-9, atol=1e-9)
 
 
 def test_a_stack_without_steps_is_refused():

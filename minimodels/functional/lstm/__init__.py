@@ -12,7 +12,7 @@ from minimodels.functional.recurrence import Cell, Weights, one_step
 
 __all__ = ["LSTM", "definition", "lstm_cell", "regularized", "sequence"]
 
-LSTM = Cell(definition.step, regularized.step, sequence.forward, sequence.backward)
+LSTM = Cell(definition.step, regularized.step, sequence.forward, sequence.backward, narrow=True)
 """What `recurrence.stack` needs to know of an LSTM."""
 
 

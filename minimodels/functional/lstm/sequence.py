@@ -1,26 +1,29 @@
-"""The LSTM over a whole sequence at once: what does not depend on the step before is done for all steps together.
+"""The LSTM over a whole sequence at once: what does not depend on the step before is done for many steps together.
 
-Forward, the projection of the inputs is one matrix product; a step is left with the product of its hidden state and
-seven element-wise operations in place. Backward, the factors by which ∂h and ∂c are multiplied are formed for all steps
-together; a step is left with four element-wise operations and one product, and each weight's gradient is one product
-over all steps, ∂W_hh = Σ_t ∂a_tᵀ·h_{t−1} = ∂aᵀ·H.
+Forward, the projection of the inputs is a few large products; a step is left with the product of its hidden state and
+six element-wise operations. Backward, the factors by which ∂h and ∂c are multiplied are formed for many steps together;
+a step is left with five element-wise operations and one product, and each weight's gradient is a sum of few large
+products, ∂W_hh = Σ_t ∂a_tᵀ·h_{t−1} = Σ_chunks ∂aᵀ·H. "Many steps" is a chunk whose rows stay in the cache from the
+first of these operations to the last, which is worth as much as the products' size.
 
-Three substitutions make every squashing a logistic function, so that all four gates take one pass:
+Every squashing is a logistic function, so that all four gates take one pass:
 
-    tanh(a) = 2σ(2a) − 1     W_g and b_g are doubled, and g' = σ(2a) − ½ = g/2 is what is stored
-    C = 2c                   C ← f·C + 4·i·g';  q = σ(C) − ½ = tanh(c)/2
-    k = h/2                  k = o·q;  W_hh is doubled
+    tanh(a) = 1 − 2σ(−2a)      the rows of W and b for g are multiplied by −2, and s = σ(−2a_g) is what is stored
+    i ⊙ g = i − 2·i·s          and h = o ⊙ tanh(c) = o − 2·o·σ(−2c): one operation each
 
 (PyTorch's `tanh` took 76 µs where its `sigmoid` took 8, 64x512 numbers on an AMD EPYC; on an Intel Xeon they are
-level.) The price: σ − ½ has the absolute error of σ, 3e-8 in float32, and not the relative error of tanh. Among
+level.) The price: 1 − 2σ has the absolute error of σ, 3e-8 in float32, and not the relative error of tanh. Among
 numbers of about 1 that does not show; of states that are all about 1e-3, nearly four digits are right, not seven.
+
+In bfloat16 the operands of the products are of 16 bits and everything else is of 32. A step then rounds W·x + b, its
+sum with W_hh·h, and h, to 8 bits each; of an error ε·a in a gate's argument its squashing leaves at most 0.45·ε.
 """
 
 import torch
 from torch import Tensor
 
-from minimodels.functional.matmul import product
-from minimodels.functional.recurrence import State, Steps, Trail, Weights, projected
+from minimodels.functional.matmul import add_product_, product_into
+from minimodels.functional.recurrence import Chunk, State, Steps, Trail, Weights, blocks, chunks, projected
 
 
 def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool) -> tuple[Tensor, State, State]:
@@ -37,32 +40,35 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
         - x: [rows, I]; h, c: [N, H]
         - Output: [rows, H]; (h, c) after the last steps
 
-    Cost: rows·4H·(I + H) multiply-adds. Kept: the gates, c, h and tanh(c), 7·rows·H numbers; without `keep` the output
-        and 2 MiB.
+    Cost: rows·4H·(I + H) multiply-adds. Kept: the gates, c and h, 6·rows·H numbers; without `keep` the output and
+        2 MiB.
 
     See: definition.py; tests/functional/test_lstm.py.
     """
     h, c = state
     H = h.shape[1]
-    twice = x.new_ones(4, 1, 1)
-    twice[2] = 2  # the rows of g
-    w_ih = (weights.w_ih.unflatten(0, (4, H)) * twice).flatten(0, 1)
-    w_hh = (weights.w_hh.unflatten(0, (4, H)) * (2 * twice)).flatten(0, 1).t()
+    scale = x.new_ones(4 * H)
+    scale[2 * H : 3 * H] = -2  # the rows of g
+    w_hh = torch.mul(weights.w_hh.t(), scale, out=x.new_empty(H, 4 * H))  # dense rows are the faster right factor
     bias = weights.bias()
-    bias = None if bias is None else (bias.view(4, H) * twice[..., 0]).flatten()
-    gates, shares = projected(x, w_ih, bias, steps, keep)  # [rows, 4H]
-    hidden, cell = Trail(h / 2, steps), Trail(2 * c, steps, keep)
-    q = h.new_empty(x.shape[0] if keep else h.shape[0], H)
-    halves = q.split(steps.sizes) if keep else [q[:n] for n in steps.sizes]
-    for t, a in shares:
-        a.addmm_(hidden.before[t], w_hh).sigmoid_()
-        i, f, g, o = a.view(-1, 4, H).unbind(1)  # [n, H] each
-        g.sub_(0.5)
-        C = torch.mul(f, cell.before[t], out=cell.after[t]).addcmul_(i, g, value=4)
-        torch.sigmoid(C, out=halves[t]).sub_(0.5)
-        torch.mul(o, halves[t], out=hidden.after[t])
-    y, final = hidden.rows_after() * 2, (hidden.final() * 2, cell.final() / 2)
-    return y, final, (gates, q, hidden.rows_before(), cell.rows_before()) if keep else ()
+    bias = None if bias is None else bias * scale
+    narrow = x.dtype != c.dtype
+    a, shares = projected(x, weights.w_ih * scale.unsqueeze(1), bias, steps, keep and not narrow)  # [rows, 4H]
+    gates, wide = blocks(c, 4 * H, steps, keep) if narrow else (a, None)
+    hidden, cell = Trail(h.to(x.dtype), steps), Trail(c, steps, keep)
+    (_, written), (_, qs) = (blocks(c, H, steps, False) for _ in range(2))
+    minus_two = c.new_full((), -2.0)
+    for t, a_t in shares:
+        a_t.addmm_(hidden.before[t], w_hh)
+        i, f, g, o = (wide[t].copy_(a_t) if wide else a_t).sigmoid_().split(H, 1)  # [n, H] each
+        u = torch.addcmul(i, i, g, value=-2, out=written[t])
+        torch.addcmul(u, f, cell.before[t], out=cell.after[t])
+        torch.mul(cell.after[t], minus_two, out=qs[t]).sigmoid_()
+        torch.addcmul(o, o, qs[t], value=-2, out=hidden.after[t])
+    y, final = hidden.rows_after(), (hidden.final(), cell.final())
+    if not keep:
+        return y, final, ()
+    return y.clone(), final, (gates, hidden.rows_before(), cell.rows_before(), cell.rows_after())
 
 
 def backward(
@@ -70,15 +76,13 @@ def backward(
 ) -> tuple[Tensor, State, Weights]:
     """Carry gradients back through all steps.
 
-    With K = ∂k and Γ = ∂C running backwards through the steps (K = 2·∂h, Γ = ∂c/2), the derivatives before the gates
-    are
+    With ∂h and ∂c running backwards through the steps, the derivatives before the gates are
 
-        K += 2·∂y;  Γ += K·o·(¼ − q²)
-        ∂a_o = K·q·o·(1 − o)
-        ∂a_i = Γ·4g'·i·(1 − i);  ∂a_f = Γ·C_{t−1}·f·(1 − f);  ∂a_g = Γ·i·(2 − 8g'²)
-        Γ ← Γ·f;  K ← 2·∂a·W_hh
+        ∂h += ∂y;  ∂c += ∂h·o·(1 − tanh²c)
+        ∂a_i = ∂c·g·i·(1 − i);  ∂a_f = ∂c·c_{t−1}·f·(1 − f);  ∂a_g = ∂c·i·(1 − g²);  ∂a_o = ∂h·tanh(c)·o·(1 − o)
+        ∂c ← ∂c·f;  ∂h ← ∂a·W_hh
 
-    and the factors of K and Γ are known before the loop.
+    and the factors of ∂h and ∂c are known before the loop.
 
     Args:
         gradient: ∂y.
@@ -94,32 +98,60 @@ def backward(
     Returns:
         ∂x, (∂h, ∂c) before the first steps, and the gradients of the weights.
 
-    Cost: twice the multiply-adds of the forward pass; 5·rows·H numbers beside the gradients.
+    Cost: twice the multiply-adds of the forward pass; 2 MiB beside the gradients.
 
     See: definition.py, whose derivative this is; tests/functional/test_lstm.py.
     """
-    gates, q, k_before, c_before = kept
-    H = q.shape[1]
-    i, f, g, o = gates.view(-1, 4, H).unbind(1)
-    d = torch.addcmul(gates, gates, gates, value=-1)  # s·(1 − s), [rows, 4H]
-    d_i, d_f, d_g, d_o = d.view(-1, 4, H).unbind(1)
-    d_i.mul_(g).mul_(4)
-    d_f.mul_(c_before)
-    torch.mul(g, g, out=d_g).mul_(-8).add_(2).mul_(i)
-    d_o.mul_(q)
-    through = torch.mul(q, q).neg_().add_(0.25).mul_(o)  # ∂C/∂k
-    K, G, w_hh = 2 * last[0], last[1] / 2, 2 * weights.w_hh
-    views = [v.split(steps.sizes) for v in (d, through, f, gradient)]
-    for t in reversed(steps.order()):
-        d_t, through_t, f_t, dy = (view[t] for view in views)
-        n = d_t.shape[0]
-        K_t, G_t, a = K[:n], G[:n], d_t.view(n, 4, H)
-        K_t.add_(dy, alpha=2)
-        G_t.addcmul_(K_t, through_t)
-        a[:, 3].mul_(K_t)
-        a[:, :3].mul_(G_t.unsqueeze(1))
-        G_t.mul_(f_t)
-        torch.mm(d_t, w_hh, out=K_t)
-    bias = None if weights.b_ih is None else d.sum(0)
-    d_weights = Weights(product(d.t(), x.t()), product(d.t(), k_before.t()).mul_(2), bias, bias)
-    return product(d, weights.w_ih.t()), (K / 2, G * 2), d_weights
+    gates, h_before, c_before, c_after = kept
+    H = c_after.shape[1]
+    wide, narrow = gates.dtype, x.dtype
+    d_x = torch.empty_like(x)
+    d_ih, d_hh, d_bias = (gates.new_zeros(s) for s in (weights.w_ih.shape, weights.w_hh.shape, 4 * H))
+    K, G = (part.to(wide, copy=True) for part in last)
+    for chunk in chunks(steps.reversed(), 8 * H):
+        rows = chunk.rows
+        d, through = _factors(gates[rows], c_before[rows], c_after[rows])
+        low = _through_time(chunk, d, through, gates[rows, H : 2 * H], gradient[rows], (K, G), weights.w_hh)
+        d_bias += d.sum(0)
+        add_product_(d_ih, low.t(), x[rows].t())
+        add_product_(d_hh, low.t(), h_before[rows].t())
+        product_into(d_x[rows], low, weights.w_ih.t())
+    bias = None if weights.b_ih is None else d_bias.to(narrow)
+    return d_x, (K, G), Weights(d_ih.to(narrow), d_hh.to(narrow), bias, bias)
+
+
+def _factors(gates: Tensor, c_before: Tensor, c_after: Tensor) -> tuple[Tensor, Tensor]:
+    """Give by what ∂c (for i, f, g) and ∂h (for o) are multiplied, [n, 4H], and ∂h/∂c, [n, H]."""
+    d, H = torch.empty_like(gates), c_after.shape[1]
+    (i, f, g, o), (d_i, d_f, d_g, d_o) = gates.split(H, 1), d.split(H, 1)
+    u = torch.addcmul(i, i, g, value=-2)  # i ⊙ g
+    torch.addcmul(u, u, i, value=-1, out=d_i)
+    torch.mul(f, c_before, out=d_f).addcmul_(d_f, f, value=-1)
+    torch.sub(i, u, out=d_g).addcmul_(u, g, value=2)
+    q = (-2 * c_after).sigmoid_()
+    h = torch.addcmul(o, o, q, value=-2, out=u)
+    torch.addcmul(h, h, o, value=-1, out=d_o)
+    return d, torch.sub(o, h).addcmul_(h, q, value=2)
+
+
+def _through_time(
+    chunk: Chunk, d: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Tensor
+) -> Tensor:
+    """Take ∂h and ∂c back through the steps of a chunk, and leave ∂a in d; give it in the weights' type as well."""
+    H = w_hh.shape[1]
+    low = d if d.dtype == w_hh.dtype else torch.empty_like(d, dtype=w_hh.dtype)
+    parts = (d, low, d.view(-1, 4, H)[:, :3], d[:, 3 * H :], through, forget, dy.to(d.dtype))
+    views = [chunk.split(part) for part in parts]
+    for t in chunk.steps:
+        d_t, low_t, d_ifg, d_o, through_t, f_t, dy_t = (view[t] for view in views)
+        K, G = (part[: len(d_t)] for part in carried)
+        K.add_(dy_t)
+        G.addcmul_(K, through_t)
+        d_o.mul_(K)
+        d_ifg.mul_(G.unsqueeze(1))
+        G.mul_(f_t)
+        if low is d:
+            torch.mm(d_t, w_hh, out=K)
+        else:
+            K.copy_(torch.mm(low_t.copy_(d_t), w_hh))
+    return low

@@ -20,7 +20,7 @@ normalization    layer normalisation inside a cell
 casting          autocast and numbers of 16 bits
 """
 
-from minimodels.functional.recurrence.buffers import Trail, projected
+from minimodels.functional.recurrence.buffers import Chunk, Trail, blocks, chunks, projected
 from minimodels.functional.recurrence.normalization import normalized, normalized_linear
 from minimodels.functional.recurrence.parts import Cell, Gains, Regularization, State, Steps, Weights
 from minimodels.functional.recurrence.running import layer, unroll
@@ -29,12 +29,15 @@ from minimodels.functional.recurrence.stacking import stack
 
 __all__ = [
     "Cell",
+    "Chunk",
     "Gains",
     "Regularization",
     "State",
     "Steps",
     "Trail",
     "Weights",
+    "blocks",
+    "chunks",
     "layer",
     "normalized",
     "normalized_linear",

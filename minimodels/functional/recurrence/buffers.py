@@ -1,11 +1,13 @@
 """The memory of a fast sequence: a state's values step by step, and the projection of the inputs ahead of the loop."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from minimodels.functional.matmul import product
+from minimodels.functional.matmul import product_into
 from minimodels.functional.recurrence.parts import Steps
 
 
@@ -67,17 +69,80 @@ class Trail:
         return torch.cat(blocks)
 
 
+def blocks(like: Tensor, features: int, steps: Steps, keep: bool) -> tuple[Tensor, Sequence[Tensor]]:
+    """Give memory for some numbers of each step.
+
+    Args:
+        like: a tensor of their type.
+        features: how many numbers a row.
+        steps: the steps.
+        keep: memory of its own for each step; without it they share one block.
+
+    Returns:
+        all of it, packed, and each step's share.
+    """
+    buffer = like.new_empty(sum(steps.sizes) if keep else steps.sizes[0], features)
+    return buffer, buffer.split(steps.sizes) if keep else [buffer[:n] for n in steps.sizes]
+
+
+CHUNK = 1 << 19
+"""Numbers at a time: 2 MiB of float32, what one core's share of the cache holds."""
+
+
+class Chunk(NamedTuple):
+    """Steps that are worked on together, while their rows are in the cache.
+
+    Args:
+        steps: their numbers, in the order in which they are taken.
+        rows: where they lie in the packed batch.
+        sizes: how many rows each has, by ascending number.
+    """
+
+    steps: list[int]
+    rows: slice
+    sizes: tuple[int, ...]
+
+    def split(self, rows: Tensor) -> dict[int, Tensor]:
+        """Give each step its share of the chunk's rows.
+
+        Args:
+            rows: [rows of the chunk, ...].
+        """
+        return dict(zip(range(min(self.steps), max(self.steps) + 1), rows.split(self.sizes), strict=True))
+
+
+def chunks(steps: Steps, width: int) -> Iterator[Chunk]:
+    """Cut a packed batch into chunks of whole steps that fit into the cache.
+
+    Args:
+        steps: the steps and their direction.
+        width: how many numbers a row needs there.
+    """
+    ends = list(itertools.accumulate(steps.sizes, initial=0))
+    order = list(steps.order())
+    while order:
+        room, count = CHUNK // width - steps.sizes[order[0]], 1
+        while count < len(order) and steps.sizes[order[count]] <= room:
+            room -= steps.sizes[order[count]]
+            count += 1
+        taken, order = order[:count], order[count:]
+        first, end = min(taken), max(taken) + 1
+        yield Chunk(taken, slice(ends[first], ends[end]), steps.sizes[first:end])
+
+
 def projected(
     x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool
 ) -> tuple[Tensor, Iterator[tuple[int, Tensor]]]:
     """Project the inputs of all steps, x·wᵀ + bias, ahead of the loop: few large products in place of many small.
+
+    A chunk of steps at a time, so that what is projected is still in the cache when its step takes it up.
 
     Args:
         x: the packed input.
         w: the projection.
         bias: added to each row, or None.
         steps: the steps and their direction.
-        keep: project the whole sequence; without it a chunk at a time, into one buffer that stays in the cache.
+        keep: leave the whole projection behind; without it each chunk overwrites the one before.
 
     Shape:
         - x: [rows, I]; w: [O, I]; bias: [O]
@@ -85,30 +150,16 @@ def projected(
     Returns:
         the whole projection (or the buffer), and an iterator over each step's number and its share of it.
     """
-    if keep:
-        whole = product(x, w, bias)
-        shares = whole.split(steps.sizes)
-        return whole, ((t, shares[t]) for t in steps.order())
-    buffer = x.new_empty(min(len(x), max(CHUNK // w.shape[0], steps.sizes[0])), w.shape[0])
-    return buffer, _by_chunks(x, w, bias, steps, buffer)
+    room = max(CHUNK // w.shape[0], steps.sizes[0])
+    buffer = x.new_empty(len(x) if keep else min(len(x), room), w.shape[0])
+    return buffer, _by_chunks(x, w, bias, steps, keep, buffer)
 
 
-CHUNK = 1 << 19
-"""Numbers of the projection at a time: 2 MiB of float32, what one core's share of the cache holds."""
-
-
-def _by_chunks(x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, buffer: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Project as many steps at a time as the buffer has room for."""
-    inputs, order = x.split(steps.sizes), list(steps.order())
-    ends = torch.tensor(steps.sizes).cumsum(0).tolist()
-    while order:
-        room, chunk = buffer.shape[0], []
-        while order and steps.sizes[order[0]] <= room:
-            chunk.append(order.pop(0))
-            room -= steps.sizes[chunk[-1]]
-        first, last = min(chunk), max(chunk)
-        rows = x[ends[first] - inputs[first].shape[0] : ends[last]]
-        part = buffer[: rows.shape[0]]
-        torch.mm(rows, w.t(), out=part) if bias is None else torch.addmm(bias, rows, w.t(), out=part)
-        shares = part.split(steps.sizes[first : last + 1])
-        yield from ((t, shares[t - first]) for t in chunk)
+def _by_chunks(
+    x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool, buffer: Tensor
+) -> Iterator[tuple[int, Tensor]]:
+    for chunk in chunks(steps, w.shape[0]):
+        rows = x[chunk.rows]
+        part = product_into(buffer[chunk.rows] if keep else buffer[: len(rows)], rows, w, bias)
+        shares = chunk.split(part)
+        yield from ((t, shares[t]) for t in chunk.steps)

@@ -86,6 +86,10 @@ class Steps(NamedTuple):
         steps = range(len(self.sizes))
         return steps[::-1] if self.reverse else steps
 
+    def reversed(self) -> "Steps":
+        """Give the same steps in the other direction."""
+        return Steps(self.sizes, not self.reverse)
+
     def even(self) -> bool:
         """Say whether all sequences are equally long."""
         return self.sizes[0] == self.sizes[-1]
@@ -99,6 +103,7 @@ class Cell(NamedTuple):
         regularized: the same with layer normalisation and dropouts, (x, state, weights, gains, mask, update) → state.
         forward: the fast sequence, (x [rows, I], state, weights, steps, keep) → (y [rows, H], state, tensors to keep).
         backward: its derivative, (∂y, ∂state, x, weights, steps, what was kept) → (∂x, ∂state, ∂weights).
+        narrow: of bfloat16, `forward` and `backward` take input and weights as they are, beside a state in float32.
         lowers_state: under autocast the state is cast to the low precision too, as PyTorch does for this kind.
     """
 
@@ -106,4 +111,5 @@ class Cell(NamedTuple):
     regularized: Callable[[Tensor, State, Weights, Gains | None, Tensor | None, float], State]
     forward: Callable[[Tensor, State, Weights, Steps, bool], tuple[Tensor, State, State]]
     backward: Callable[[Tensor, State, Tensor, Weights, Steps, State], tuple[Tensor, State, Weights]]
+    narrow: bool = False
     lowers_state: bool = True
