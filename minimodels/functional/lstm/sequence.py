@@ -23,7 +23,17 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.matmul import add_product_, product_into
-from minimodels.functional.recurrence import Chunk, State, Steps, Trail, Weights, blocks, chunks, projected
+from minimodels.functional.recurrence import (
+    Chunk,
+    State,
+    Steps,
+    Trail,
+    Weights,
+    blocks,
+    chunks,
+    projected,
+    rows_at_a_time,
+)
 
 
 def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool) -> tuple[Tensor, State, State]:
@@ -60,7 +70,7 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     minus_two = c.new_full((), -2.0)
     for t, a_t in shares:
         a_t.addmm_(hidden.before[t], w_hh)
-        i, f, g, o = (wide[t].copy_(a_t) if wide else a_t).sigmoid_().split(H, 1)  # [n, H] each
+        i, f, g, o = (wide[t].copy_(a_t) if wide else a_t).sigmoid_().view(-1, 4, H).unbind(1)  # [n, H] each
         u = torch.addcmul(i, i, g, value=-2, out=written[t])
         torch.addcmul(u, f, cell.before[t], out=cell.after[t])
         torch.mul(cell.after[t], minus_two, out=qs[t]).sigmoid_()
@@ -108,38 +118,42 @@ def backward(
     d_x = torch.empty_like(x)
     d_ih, d_hh, d_bias = (gates.new_zeros(s) for s in (weights.w_ih.shape, weights.w_hh.shape, 4 * H))
     K, G = (part.to(wide, copy=True) for part in last)
+    room = rows_at_a_time(steps, 8 * H)
+    memory = gates.new_empty(room, 4 * H), *(gates.new_empty(room, H) for _ in range(3))
+    low = x.new_empty(room, 4 * H) if wide != narrow else memory[0]
     for chunk in chunks(steps.reversed(), 8 * H):
         rows = chunk.rows
-        d, through = _factors(gates[rows], c_before[rows], c_after[rows])
-        low = _through_time(chunk, d, through, gates[rows, H : 2 * H], gradient[rows], (K, G), weights.w_hh)
+        d, through = _factors(gates[rows], c_before[rows], c_after[rows], memory)
+        _through_time(chunk, d, low[: len(d)], through, gates[rows, H : 2 * H], gradient[rows], (K, G), weights.w_hh)
         d_bias += d.sum(0)
-        add_product_(d_ih, low.t(), x[rows].t())
-        add_product_(d_hh, low.t(), h_before[rows].t())
-        product_into(d_x[rows], low, weights.w_ih.t())
+        d = low[: len(d)]
+        add_product_(d_ih, d.t(), x[rows].t())
+        add_product_(d_hh, d.t(), h_before[rows].t())
+        product_into(d_x[rows], d, weights.w_ih.t())
     bias = None if weights.b_ih is None else d_bias.to(narrow)
     return d_x, (K, G), Weights(d_ih.to(narrow), d_hh.to(narrow), bias, bias)
 
 
-def _factors(gates: Tensor, c_before: Tensor, c_after: Tensor) -> tuple[Tensor, Tensor]:
-    """Give by what ∂c (for i, f, g) and ∂h (for o) are multiplied, [n, 4H], and ∂h/∂c, [n, H]."""
-    d, H = torch.empty_like(gates), c_after.shape[1]
-    (i, f, g, o), (d_i, d_f, d_g, d_o) = gates.split(H, 1), d.split(H, 1)
-    u = torch.addcmul(i, i, g, value=-2)  # i ⊙ g
+def _factors(gates: Tensor, c_before: Tensor, c_after: Tensor, memory: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Give by what ∂c (for i, f, g) and ∂h (for o) are multiplied, [n, 4H], and ∂h/∂c, [n, H], in memory used again."""
+    n, H = c_after.shape
+    d, through, u, q = (part[:n] for part in memory)
+    (i, f, g, o), (d_i, d_f, d_g, d_o) = (rows.view(n, 4, H).unbind(1) for rows in (gates, d))
+    torch.addcmul(i, i, g, value=-2, out=u)  # i ⊙ g
     torch.addcmul(u, u, i, value=-1, out=d_i)
     torch.mul(f, c_before, out=d_f).addcmul_(d_f, f, value=-1)
     torch.sub(i, u, out=d_g).addcmul_(u, g, value=2)
-    q = (-2 * c_after).sigmoid_()
+    torch.mul(c_after, -2, out=q).sigmoid_()
     h = torch.addcmul(o, o, q, value=-2, out=u)
     torch.addcmul(h, h, o, value=-1, out=d_o)
-    return d, torch.sub(o, h).addcmul_(h, q, value=2)
+    return d, torch.sub(o, h, out=through).addcmul_(h, q, value=2)
 
 
 def _through_time(
-    chunk: Chunk, d: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Tensor
-) -> Tensor:
-    """Take ∂h and ∂c back through the steps of a chunk, and leave ∂a in d; give it in the weights' type as well."""
-    H = w_hh.shape[1]
-    low = d if d.dtype == w_hh.dtype else torch.empty_like(d, dtype=w_hh.dtype)
+    chunk: Chunk, d: Tensor, low: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Tensor
+) -> None:
+    """Take ∂h and ∂c back through the steps of a chunk, and leave ∂a in d, and in low in the weights' type."""
+    H, same = w_hh.shape[1], d.dtype == w_hh.dtype
     parts = (d, low, d.view(-1, 4, H)[:, :3], d[:, 3 * H :], through, forget, dy.to(d.dtype))
     views = [chunk.split(part) for part in parts]
     for t in chunk.steps:
@@ -150,8 +164,7 @@ def _through_time(
         d_o.mul_(K)
         d_ifg.mul_(G.unsqueeze(1))
         G.mul_(f_t)
-        if low is d:
+        if same:
             torch.mm(d_t, w_hh, out=K)
         else:
             K.copy_(torch.mm(low_t.copy_(d_t), w_hh))
-    return low

@@ -20,7 +20,7 @@ normalization    layer normalisation inside a cell
 casting          autocast and numbers of 16 bits
 """
 
-from minimodels.functional.recurrence.buffers import Chunk, Trail, blocks, chunks, projected
+from minimodels.functional.recurrence.buffers import Chunk, Trail, blocks, chunks, projected, rows_at_a_time
 from minimodels.functional.recurrence.normalization import normalized, normalized_linear
 from minimodels.functional.recurrence.parts import Cell, Gains, Regularization, State, Steps, Weights
 from minimodels.functional.recurrence.running import layer, unroll
@@ -43,6 +43,7 @@ __all__ = [
     "normalized_linear",
     "one_step",
     "projected",
+    "rows_at_a_time",
     "stack",
     "unroll",
 ]

@@ -111,6 +111,16 @@ class Chunk(NamedTuple):
         return dict(zip(range(min(self.steps), max(self.steps) + 1), rows.split(self.sizes), strict=True))
 
 
+def rows_at_a_time(steps: Steps, width: int) -> int:
+    """Give how many rows the largest of the chunks may have.
+
+    Args:
+        steps: the steps.
+        width: how many numbers a row needs in the cache.
+    """
+    return min(sum(steps.sizes), max(CHUNK // width, steps.sizes[0]))
+
+
 def chunks(steps: Steps, width: int) -> Iterator[Chunk]:
     """Cut a packed batch into chunks of whole steps that fit into the cache.
 
@@ -150,8 +160,7 @@ def projected(
     Returns:
         the whole projection (or the buffer), and an iterator over each step's number and its share of it.
     """
-    room = max(CHUNK // w.shape[0], steps.sizes[0])
-    buffer = x.new_empty(len(x) if keep else min(len(x), room), w.shape[0])
+    buffer = x.new_empty(len(x) if keep else rows_at_a_time(steps, w.shape[0]), w.shape[0])
     return buffer, _by_chunks(x, w, bias, steps, keep, buffer)
 
 
