@@ -138,20 +138,19 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     twice[2] = 2  # the rows of n
     w_ih = (weights.w_ih.unflatten(0, (3, H)) * twice).flatten(0, 1)
     w_hh = (weights.w_hh.unflatten(0, (3, H)) * (2 * twice)).flatten(0, 1).t()
-    w_rz, w_n = w_hh.split([2 * H, H], 1)
+    w_rz, w_n = (w.contiguous() for w in w_hh.split([2 * H, H], 1))  # dense rows are the faster right factor
     bias = b_n = None
     if weights.b_ih is not None and weights.b_hh is not None:
         bias = (weights.b_ih.view(3, H) * twice[..., 0]).flatten()
         bias[: 2 * H] += weights.b_hh[: 2 * H]
         b_n = 2 * weights.b_hh[2 * H :]
-    gates, shares = projected(x, w_ih, bias, steps, keep)  # [rows, 3H]
+    gates, shares = projected(x, w_ih, bias, steps, keep, 3, x.dtype)  # [rows, 3H]
     hidden = Trail(h / 2, steps)
     inner = h.new_empty(x.shape[0] if keep else h.shape[0], H)
     inners = inner.split(steps.sizes) if keep else [inner[:n] for n in steps.sizes]
-    for t, a in shares:
+    for t, a, (r, z, n) in shares:
         k, inner_t = hidden.before[t], inners[t]
         a[:, : 2 * H].addmm_(k, w_rz).sigmoid_()
-        r, z, n = a.view(-1, 3, H).unbind(1)  # [n, H] each
         torch.mm(k, w_n, out=inner_t) if b_n is None else torch.addmm(b_n, k, w_n, out=inner_t)
         n.addcmul_(r, inner_t).sigmoid_().sub_(0.5)
         torch.lerp(n, k, z, out=hidden.after[t])

@@ -52,7 +52,7 @@ def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) 
     """Multiply two matrices into memory that is there: y = a·bᵀ + bias. Nothing is differentiated.
 
     Args:
-        out: y, written over.
+        out: y, written over; of the factors' type or a wider one.
         a: the left factor.
         b: the right factor, one row an output.
         bias: added to each row; None for nothing.
@@ -69,8 +69,8 @@ def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) 
         >>> product_into(torch.empty(1, 1), torch.tensor([[1.0, 2.0]]), torch.ones(1, 2))
         tensor([[3.]])
     """
-    if _onednn_serves(a, b, bias):
-        return out.copy_(_onednn(a, b, bias))
+    if out.dtype != a.dtype or _onednn_serves(a, b, bias):
+        return out.copy_(product(a, b, bias))
     return torch.mm(a, b.t(), out=out) if bias is None else torch.addmm(bias, a, b.t(), out=out)
 
 

@@ -113,10 +113,10 @@ def forward(
     scale = 2 if squash else 1
     bias = weights.bias()
     bias = None if bias is None else scale * bias
-    _, shares = projected(x, scale * weights.w_ih, bias, steps, keep)
-    w_hh = (scale * scale * weights.w_hh).t()
+    _, shares = projected(x, scale * weights.w_ih, bias, steps, keep, 1, x.dtype)
+    w_hh = (scale * scale * weights.w_hh).t().contiguous()  # dense rows are the faster right factor
     hidden = Trail(state[0] / scale, steps)
-    for t, a in shares:
+    for t, a, _ in shares:
         a.addmm_(hidden.before[t], w_hh)
         if squash:
             torch.sigmoid(a, out=hidden.after[t]).sub_(0.5)

@@ -37,6 +37,8 @@ def test_a_product_may_go_to_memory_that_is_there(preferred, m, n, k, biased, da
         widened = add_product_(sums.clone(), a.bfloat16(), b.bfloat16())
     torch.testing.assert_close(memory, written_out(a, b, *bias), rtol=1e-4, atol=1e-4)
     assert found is memory
+    widely = product_into(torch.empty(m, n), a.bfloat16(), b.bfloat16(), *(v.bfloat16() for v in bias))
+    assert torch.equal(widely, product(a.bfloat16(), b.bfloat16(), *(v.bfloat16() for v in bias)).float())
     torch.testing.assert_close(added, sums + written_out(a, b), rtol=1e-4, atol=1e-4)
     assert widened.dtype is torch.float32
     torch.testing.assert_close(widened, sums + product(a.bfloat16(), b.bfloat16()), rtol=1e-4, atol=1e-4)

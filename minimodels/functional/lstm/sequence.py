@@ -15,8 +15,8 @@ Every squashing is a logistic function, so that all four gates take one pass:
 level.) The price: 1 − 2σ has the absolute error of σ, 3e-8 in float32, and not the relative error of tanh. Among
 numbers of about 1 that does not show; of states that are all about 1e-3, nearly four digits are right, not seven.
 
-In bfloat16 the operands of the products are of 16 bits and everything else is of 32. A step then rounds W·x + b, its
-sum with W_hh·h, and h, to 8 bits each; of an error ε·a in a gate's argument its squashing leaves at most 0.45·ε.
+In bfloat16 the operands of the products are of 16 bits and everything else is of 32. A step then rounds W_ih·x + b,
+W_hh·h and h to 8 bits each; of an error ε·a in a gate's argument its squashing leaves at most 0.45·ε.
 """
 
 import torch
@@ -62,19 +62,19 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     w_hh = torch.mul(weights.w_hh.t(), scale, out=x.new_empty(H, 4 * H))  # dense rows are the faster right factor
     bias = weights.bias()
     bias = None if bias is None else bias * scale
-    narrow = x.dtype != c.dtype
-    a, shares = projected(x, weights.w_ih * scale.unsqueeze(1), bias, steps, keep and not narrow)  # [rows, 4H]
-    gates, wide = blocks(c, 4 * H, steps, keep) if narrow else (a, None)
+    gates, shares = projected(x, weights.w_ih * scale.unsqueeze(1), bias, steps, keep, 4, c.dtype)  # [rows, 4H]
     hidden, cell = Trail(h.to(x.dtype), steps), Trail(c, steps, keep)
     (_, written), (_, qs) = (blocks(c, H, steps, False) for _ in range(2))
-    minus_two = c.new_full((), -2.0)
-    for t, a_t in shares:
-        a_t.addmm_(hidden.before[t], w_hh)
-        i, f, g, o = (wide[t].copy_(a_t) if wide else a_t).sigmoid_().view(-1, 4, H).unbind(1)  # [n, H] each
-        u = torch.addcmul(i, i, g, value=-2, out=written[t])
+    minus_two, same = c.new_full((), -2.0), x.dtype == c.dtype
+    for t, a, (i, f, g, o) in shares:
+        k, u, q = hidden.before[t], written[t], qs[t]
+        (a.addmm_(k, w_hh) if same else a.add_(torch.mm(k, w_hh))).sigmoid_()
+        torch.addcmul(i, i, g, value=-2, out=u)  # i ⊙ g
         torch.addcmul(u, f, cell.before[t], out=cell.after[t])
-        torch.mul(cell.after[t], minus_two, out=qs[t]).sigmoid_()
-        torch.addcmul(o, o, qs[t], value=-2, out=hidden.after[t])
+        torch.mul(cell.after[t], minus_two, out=q).sigmoid_()
+        torch.addcmul(o, o, q, value=-2, out=hidden.after[t] if same else u)
+        if not same:
+            hidden.after[t].copy_(u)
     y, final = hidden.rows_after(), (hidden.final(), cell.final())
     if not keep:
         return y, final, ()

@@ -141,8 +141,8 @@ def chunks(steps: Steps, width: int) -> Iterator[Chunk]:
 
 
 def projected(
-    x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool
-) -> tuple[Tensor, Iterator[tuple[int, Tensor]]]:
+    x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool, gates: int, dtype: torch.dtype
+) -> tuple[Tensor, Iterator[tuple[int, Tensor, list[Tensor]]]]:
     """Project the inputs of all steps, x·wᵀ + bias, ahead of the loop: few large products in place of many small.
 
     A chunk of steps at a time, so that what is projected is still in the cache when its step takes it up.
@@ -153,22 +153,27 @@ def projected(
         bias: added to each row, or None.
         steps: the steps and their direction.
         keep: leave the whole projection behind; without it each chunk overwrites the one before.
+        gates: G, how many parts of equal width an output has.
+        dtype: of what type the projection shall be.
 
     Shape:
         - x: [rows, I]; w: [O, I]; bias: [O]
 
     Returns:
-        the whole projection (or the buffer), and an iterator over each step's number and its share of it.
+        the whole projection (or the buffer), and an iterator over each step's number, its share [n, O], and the parts
+        of that, G times [n, O / G].
     """
-    buffer = x.new_empty(len(x) if keep else rows_at_a_time(steps, w.shape[0]), w.shape[0])
-    return buffer, _by_chunks(x, w, bias, steps, keep, buffer)
+    rows = len(x) if keep else rows_at_a_time(steps, w.shape[0])
+    buffer = x.new_empty(rows, w.shape[0], dtype=dtype)
+    return buffer, _by_chunks(x, w, bias, steps, keep, gates, buffer)
 
 
 def _by_chunks(
-    x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool, buffer: Tensor
-) -> Iterator[tuple[int, Tensor]]:
+    x: Tensor, w: Tensor, bias: Tensor | None, steps: Steps, keep: bool, gates: int, buffer: Tensor
+) -> Iterator[tuple[int, Tensor, list[Tensor]]]:
     for chunk in chunks(steps, w.shape[0]):
         rows = x[chunk.rows]
         part = product_into(buffer[chunk.rows] if keep else buffer[: len(rows)], rows, w, bias)
         shares = chunk.split(part)
-        yield from ((t, shares[t]) for t in chunk.steps)
+        parts = [chunk.split(gate) for gate in part.view(len(rows), gates, -1).unbind(1)]
+        yield from ((t, shares[t], [gate[t] for gate in parts]) for t in chunk.steps)
