@@ -12,7 +12,9 @@ from torch import Tensor
 
 from benchmarks.cases import Setting
 from minimodels.functional import attention as forms
+from minimodels.functional import lstm as lstms
 from minimodels.functional.conv import choice
+from minimodels.functional.recurrence import Steps, Weights, layer
 from minimodels.shapes import Windows
 
 Entrant = Callable[..., Tensor]
@@ -115,6 +117,42 @@ def attention(sweep: str, length: int, *, causal: bool) -> Contest:
     )
 
 
+def lstm(sweep: str, axis: str, place: int, *, batch: int = 64, length: int = 100, hidden: int = 128) -> Contest:
+    """A layer of an LSTM that is as wide as its input: step by step under autograd, or the whole sequence at once."""
+
+    def make(setting: Setting) -> tuple[Tensor, ...]:
+        n, t, h = (2, 3, 4) if setting.tiny else (batch, length, hidden)
+        weights = (setting.noise(*shape) / h**0.5 for shape in ((4 * h, h), (4 * h, h), (4 * h,), (4 * h,)))
+        return setting.noise(t, n, h), *weights
+
+    def first(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        return x.new_zeros(x.shape[1], w.shape[1]), x.new_zeros(x.shape[1], w.shape[1])
+
+    def definition(x: Tensor, *weights: Tensor) -> Tensor:
+        return lstms.definition.sequence(x, first(x, weights[1]), Weights(*weights))[0]
+
+    def sequence(x: Tensor, *weights: Tensor) -> Tensor:
+        steps = Steps((x.shape[1],) * x.shape[0])
+        y, _ = layer(lstms.LSTM, x.flatten(0, 1), steps, first(x, weights[1]), Weights(*weights))
+        return y.view(*x.shape[:2], -1)
+
+    def torchs(x: Tensor, *weights: Tensor) -> Tensor:
+        states = [part.unsqueeze(0) for part in first(x, weights[1])]
+        return torch.lstm(x, states, list(weights), True, 1, 0.0, torch.is_grad_enabled(), False, False)[0]
+
+    return Contest(
+        operation="lstm",
+        sweep=sweep,
+        axis=axis,
+        place=place,
+        name=f"LSTM, {length} steps of {batch}x{hidden}",
+        make=make,
+        entrants={"definition": definition, "sequence": sequence, "torch": torchs},
+        exact=definition,
+        chosen=lambda *_: "sequence",
+    )
+
+
 CONTESTS = [
     *(convolution("conv, 3x3, 64 channels", "image size", s, 8, 64, s, 3) for s in (7, 14, 28, 56)),
     *(convolution("conv, 3x3, images of 14x14", "channels", c, 16, c, 14, 3) for c in (8, 32, 128, 256)),
@@ -125,4 +163,7 @@ CONTESTS = [
     ),
     *(attention("attention, causal, 12 heads of 64", n, causal=True) for n in (64, 256, 512, 1024)),
     *(attention("attention, everything, 12 heads of 64", n, causal=False) for n in (64, 256, 512, 1024)),
+    *(lstm("LSTM, 100 steps of 64", "hidden size", h, hidden=h) for h in (16, 64, 128, 512)),
+    *(lstm("LSTM, 100 steps, 128 wide", "batch", n, batch=n) for n in (1, 8, 64, 256)),
+    *(lstm("LSTM, 64 sequences, 128 wide", "length", t, length=t) for t in (1, 4, 25, 100)),
 ]
