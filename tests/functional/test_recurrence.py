@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minimodels import nn
 from minimodels.functional.gru import GRU
-from minimodels.functional.lstm import LSTM
+from minimodels.functional.lstm import LSTM, sequence
 from minimodels.functional.recurrence import Steps, Trail, Weights, buffers, layer, stack, unroll
 from minimodels.functional.rnn import RELU, TANH
 from minimodels.nn.utils.rnn import pack_sequence, unpack_sequence
@@ -216,9 +216,10 @@ def test_sixteen_bits_are_rounded_once(kind, dtype):
 
 @layers
 @pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("step", [sequence.STEP, 0])
 @given(sizes=ragged(), reverse=st.booleans(), seed=st.integers(0, 99))
-def test_bfloat16_is_as_exact_as_its_numbers(kind, grad, sizes, reverse, seed):
-    """Output, last state and gradients, from the same rounded numbers in float64."""
+def test_bfloat16_is_as_exact_as_its_numbers(kind, grad, step, sizes, reverse, seed):
+    """Output, last state and gradients, from the same rounded numbers in float64, products of either type in a step."""
     cell, gates, states = CELLS[kind if kind in CELLS else "TANH"]
     steps, generator = Steps(sizes, reverse), torch.Generator().manual_seed(seed)
     shapes = [(sum(sizes), 5), *[(sizes[0], 6)] * states, (gates * 6, 5), (gates * 6, 6), (gates * 6,), (gates * 6,)]
@@ -230,7 +231,10 @@ def test_bfloat16_is_as_exact_as_its_numbers(kind, grad, sizes, reverse, seed):
         found = torch.autograd.grad(sum(o.square().sum() for o in outputs), leaves) if grad else ()
         return [*outputs, *found]
 
-    for mine, exact in zip(results(torch.bfloat16), results(torch.float64), strict=True):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequence, "STEP", step)
+        rounded = results(torch.bfloat16)
+    for mine, exact in zip(rounded, results(torch.float64), strict=True):
         assert mine.dtype is torch.bfloat16
         assert (mine.double() - exact).abs().max() <= 2**-5 * exact.abs().max()
 
