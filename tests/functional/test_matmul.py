@@ -86,6 +86,37 @@ def test_onednn_is_left_alone_where_it_does_not_serve(monkeypatch):
         assert product(a, b).dtype is torch.bfloat16
 
 
+needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this build of PyTorch carries no MKL")
+
+
+@needs_mkl
+@given(m=st.integers(1, 15), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
+def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
+    a, b, *bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else [])))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: False)
+        patch.setattr(matmul, "BEYOND_CACHE", 1)
+        patch.setattr(matmul, "SLICE", 2)
+        assert matmul._slices_serve(a, b, bias[0] if biased else None) == (4 <= m <= 12)
+        y = product(a, b, *bias)
+    torch.testing.assert_close(y, written_out(a, b, *bias))
+    assert y.is_contiguous()
+
+
+@needs_mkl
+def test_slices_are_left_alone_where_they_do_not_serve(monkeypatch):
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: False)
+    a, b = torch.randn(4, 3), torch.randn(5, 3)
+    assert not matmul._slices_serve(a, b, None)  # small enough for the cache
+    monkeypatch.setattr(matmul, "BEYOND_CACHE", 1)
+    assert matmul._slices_serve(a, b, None)
+    assert not matmul._slices_serve(a, torch.randn(3, 5).t(), None)
+    assert not matmul._slices_serve(a, b.requires_grad_(), None)  # whose derivative they have no form for
+    with torch.no_grad():
+        assert matmul._slices_serve(a, b, None)
+    assert not matmul._slices_serve(a.to("meta"), b.to("meta"), None)
+
+
 def test_the_choice_is_a_fact_about_the_machine():
     assert matmul.onednn_is_faster() is matmul.onednn_is_faster()
 
