@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.transforms import apply, plain_autograd
+from minimodels.functional.turned import turned
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -46,8 +47,10 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if _onednn_serves(a, b, bias):
         return apply(_Product, a, b, bias) if torch.is_grad_enabled() else _onednn(a, b, bias)
-    if _slices_serve(a, b, bias):
-        return _in_slices(a, b, bias)
+    if _few_meet_many(a, b, bias):
+        b = turned(b) if b.t().is_contiguous() and not b.is_contiguous() else b
+        if b.is_contiguous() and a.shape[0] >= FEW[0]:
+            return _in_slices(a, b, bias)
     return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
 
 
@@ -210,14 +213,13 @@ Time of `torch.addmm` over that of slices, one thread of an Intel Xeon with AVX-
 """
 
 
-def _slices_serve(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
-    """Say whether few rows meet a large matrix in MKL, and no derivative is asked for."""
+def _few_meet_many(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
+    """Say whether few rows, but not one, meet a large matrix in MKL, and no derivative is asked for."""
     return (
         not torch.compiler.is_compiling()
         and a.ndim == b.ndim == 2
-        and FEW[0] <= a.shape[0] <= FEW[1]
+        and 1 < a.shape[0] <= FEW[1]
         and b.numel() >= BEYOND_CACHE
-        and b.is_contiguous()
         and not onednn_is_faster()
         and torch.backends.mkl.is_available()
         and _are_plain(a, b, bias)

@@ -97,24 +97,25 @@ def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
         patch.setattr(matmul, "onednn_is_faster", lambda: False)
         patch.setattr(matmul, "BEYOND_CACHE", 1)
         patch.setattr(matmul, "SLICE", 2)
-        assert matmul._slices_serve(a, b, bias[0] if biased else None) == (4 <= m <= 12)
+        assert matmul._few_meet_many(a, b, bias[0] if biased else None) == (2 <= m <= 12)
         y = product(a, b, *bias)
     torch.testing.assert_close(y, written_out(a, b, *bias))
     assert y.is_contiguous()
 
 
 @needs_mkl
-def test_slices_are_left_alone_where_they_do_not_serve(monkeypatch):
+def test_few_rows_are_not_sliced_where_that_does_not_serve(monkeypatch):
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: False)
     a, b = torch.randn(4, 3), torch.randn(5, 3)
-    assert not matmul._slices_serve(a, b, None)  # small enough for the cache
+    assert not matmul._few_meet_many(a, b, None)  # small enough for the cache
     monkeypatch.setattr(matmul, "BEYOND_CACHE", 1)
-    assert matmul._slices_serve(a, b, None)
-    assert not matmul._slices_serve(a, torch.randn(3, 5).t(), None)
-    assert not matmul._slices_serve(a, b.requires_grad_(), None)  # whose derivative they have no form for
+    assert matmul._few_meet_many(a, b, None)
+    assert not matmul._few_meet_many(a[:1], b, None)  # one row: a matrix-vector product
+    assert not matmul._few_meet_many(a.double(), b.double(), None)
+    assert not matmul._few_meet_many(a, b.requires_grad_(), None)  # whose derivative they have no form for
     with torch.no_grad():
-        assert matmul._slices_serve(a, b, None)
-    assert not matmul._slices_serve(a.to("meta"), b.to("meta"), None)
+        assert matmul._few_meet_many(a, b, None)
+    assert not matmul._few_meet_many(a.to("meta"), b.to("meta"), None)
 
 
 def test_the_choice_is_a_fact_about_the_machine():
