@@ -25,6 +25,7 @@ studies      families that bring their own run, table and picture:
 algorithms   the algorithms of one operation against each other
 contests     what they compete in
 errors       how far every layer is from float64, in each precision
+generation   GPT-2 writes and is trained, beside transformers' own and the memory's rate
 tokenizer    learning byte pairs, encoding and decoding
 scaling      time and memory as the work grows
 growth       what grows
@@ -39,6 +40,7 @@ clocks       timing a side: by torch.utils.benchmark, by a graphics card's own c
 memory       how much memory a call needs at most
 card         what CUDA tells of a graphics card
 ceilings     how fast the machine multiplies and copies
+memory       how much memory a call needs at most
 records      the record of a run, written and read
 comparison   a run against an older one
 roofline     what was reached of what the machine can do, as a column and as a picture

@@ -4,12 +4,13 @@ A study's entries become the `cases` of a record like any other; its section of 
 made from that record alone, so that `--report` makes them anew.
 """
 
-from benchmarks import algorithms, errors, scaling, seeds, tokenizer
+from benchmarks import algorithms, errors, generation, scaling, seeds, tokenizer
 from benchmarks.cases import Study
 
 STUDIES: dict[str, Study] = {
     "algorithms": algorithms.STUDY,
     "errors": errors.STUDY,
+    "generation": generation.STUDY,
     "tokenizer": tokenizer.STUDY,
     "seeds": seeds.STUDY,
     "scaling": scaling.STUDY,
