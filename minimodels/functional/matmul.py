@@ -200,16 +200,19 @@ def _onednn_serves_pairs(a: Tensor, b: Tensor) -> bool:
     return onednn_is_faster() and len(a) > 0 and _onednn_serves(a[0], b[0], None)
 
 
-SLICE, FEW, BEYOND_CACHE = 64, (4, 12), 1 << 20
-"""Rows of b a slice; rows of a that count as few; numbers of b from which on its slices are faster than the whole.
+FEW, MIDDLE, SLICE, THIN, BEYOND_CACHE = (4, 16), 12, 64, 16, 1 << 20
+"""A few rows of a are 4 to 16. Up to 12, b is cut into slices of 64 rows; beyond, into slices of 16, which then are the
+left factors. From so many numbers of b on, no longer in a core's cache, that is faster than the whole.
 
 Time of `torch.addmm` over that of slices, one thread of an Intel Xeon with AVX-512, by rows of a:
 
-                     2     4     8     12
-    512x512        0.57  0.65  0.62  0.62
-    512x2048       0.74  1.12  1.38  1.57
-    1024x1024      0.79  1.29  1.47  1.65
-    768x50257      0.98  1.67  2.24  2.20
+                     2     4     8    12    16    24    32
+    512x512        0.57  0.65  0.62  0.62  0.84  0.77  0.78
+    512x2048       0.74  1.12  1.38  1.57  1.13  0.92  1.11
+    1024x1024      0.79  1.29  1.47  1.65  1.37  1.00  1.28
+    2048x2048      0.91  1.39  1.69  1.81  1.80  1.27  1.58
+    768x50257      0.98  1.67  2.24     –  1.43  1.19  1.37
+    GPT-2, all     1.05  1.25  1.61     –  1.28  0.97  1.02
 """
 
 
@@ -233,12 +236,16 @@ def _in_slices(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     MKL copies a factor into an order of its own before it multiplies, and few rows do not repay the copy: eight rows
     read b at a third of the memory's rate. Factors as small as a slice are multiplied where they lie.
     """
-    (M, K), count = a.shape, b.shape[0] // SLICE
-    whole = count * SLICE
-    y = a.new_empty(M, b.shape[0])
-    slices = torch.bmm(a.expand(count, M, K), b[:whole].view(count, SLICE, K).transpose(1, 2))  # [count, M, SLICE]
-    y[:, :whole].view(M, count, SLICE).copy_(slices.transpose(0, 1))
-    if whole < b.shape[0]:
+    (M, K), N = a.shape, b.shape[0]
+    size = SLICE if M <= MIDDLE else THIN
+    count, whole = N // size, N - N % size
+    slices, y = b[:whole].view(count, size, K), a.new_empty(M, N)
+    if M <= MIDDLE:
+        products = torch.bmm(a.expand(count, M, K), slices.transpose(1, 2))  # [count, M, size]
+        y[:, :whole].view(M, count, size).copy_(products.transpose(0, 1))
+    else:
+        y[:, :whole] = torch.bmm(slices, a.t().contiguous().expand(count, K, M)).view(whole, M).t()
+    if whole < N:
         torch.mm(a, b[whole:].t(), out=y[:, whole:])
     return y if bias is None else y.add_(bias)
 

@@ -90,14 +90,15 @@ needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="th
 
 
 @needs_mkl
-@given(m=st.integers(1, 15), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
+@given(m=st.integers(1, 19), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
 def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
     a, b, *bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else [])))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matmul, "onednn_is_faster", lambda: False)
         patch.setattr(matmul, "BEYOND_CACHE", 1)
         patch.setattr(matmul, "SLICE", 2)
-        assert matmul._few_meet_many(a, b, bias[0] if biased else None) == (2 <= m <= 12)
+        patch.setattr(matmul, "THIN", 3)
+        assert matmul._few_meet_many(a, b, bias[0] if biased else None) == (2 <= m <= 16)
         y = product(a, b, *bias)
     torch.testing.assert_close(y, written_out(a, b, *bias))
     assert y.is_contiguous()
