@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels import functional as F
-from minimodels.functional.conv import choice, definition, fft, im2col, shifts, winograd
+from minimodels.functional.conv import choice, columns, definition, fft, frame, im2col, rows, shifts, winograd
 from minimodels.shapes import Windows
 from minimodels.tap import listening
 from minimodels.testing import assert_commutes, assert_equivalent, assert_linear, conv_cases, tensors
@@ -98,7 +98,7 @@ def test_chunks_change_nothing(name, data):
     x, w, b, windows = data.draw(cases)
     whole = convolve(x, w, b, windows)
     with pytest.MonkeyPatch.context() as patch:
-        for algorithm in (im2col, shifts, winograd):
+        for algorithm in (frame, shifts, winograd):
             patch.setattr(algorithm, "CHUNK", 1)  # one sample, channel or row of tiles at a time
         assert_equivalent(lambda *o: convolve(*o, windows).contiguous(),
                           lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
@@ -106,16 +106,34 @@ def test_chunks_change_nothing(name, data):
         assert torch.allclose(convolve(x, w, b, windows), whole, rtol=1e-12, atol=1e-12)
 
 
-@given(case=convolutions())
-def test_rows_are_the_same_either_way_round(case):
+@pytest.mark.parametrize("enough", [1, 1000])
+@pytest.mark.parametrize("way", [rows, columns], ids=["rows", "columns"])
+@given(case=convolutions(), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 12, 1 << 21]))
+def test_rows_and_columns_are_the_same(way, enough, case, uneven, chunk):
+    """With whole columns and with those that the products sum over, in chunks of any size, the last one smaller."""
     x, w, b, windows = case
-    for line in (0, 1000):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(im2col, "LINE", line)
-            patch.setattr(im2col, "SAMPLE", line)
-            assert_equivalent(lambda *o: im2col.convolve(*o, windows).contiguous(),
-                              lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
-                              rtol=1e-9, atol=1e-9)  # fmt: skip
+    windows = windows._replace(pads=tuple((before, after + uneven) for before, after in windows.pads))
+    leaves = [t.detach().requires_grad_() for t in (x, w)]
+    expected = definition.convolve(*leaves, b, windows)
+    gradient = torch.randn_like(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "ENOUGH", enough)
+        patch.setattr(frame, "CHUNK", chunk)
+        y, by_w = way.forward(x, w, b, windows), way.weight_gradient(x, gradient, windows)
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(), line=st.sampled_from([0, 1000]))
+def test_either_way_round(case, line):
+    x, w, b, windows = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(im2col, "LINE", line)
+        patch.setattr(im2col, "RUN", 1)
+        patch.setattr(columns, "ENOUGH", 1)
+        assert_equivalent(lambda *o: im2col.convolve(*o, windows).contiguous(),
+                          lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
+                          rtol=1e-9, atol=1e-9)  # fmt: skip
 
 
 @given(case=convolutions())

@@ -1,7 +1,10 @@
 """Convolution: one operation, several classical algorithms. This file has the functions; choice.py chooses.
 
 definition.py   the equation, a sum of shifted inputs; every derivative of every order, every dtype
-im2col.py       one matrix product over all windows
+im2col.py       matrix products over copied windows
+rows.py         windows as rows, the channels last in memory; col2im
+columns.py      windows as columns, the channels in front
+frame.py        chunks of the batch with zeros around them
 winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
 fft.py          any kernel as a product of spectra
 shifts.py       depthwise: shifted multiply-adds, in the cache
@@ -19,9 +22,12 @@ from minimodels.functional.conv import (
     bilinear,
     checks,
     choice,
+    columns,
     definition,
     fft,
+    frame,
     im2col,
+    rows,
     shifts,
     transposed,
     winograd,
@@ -34,6 +40,7 @@ __all__ = [
     "bilinear",
     "checks",
     "choice",
+    "columns",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -42,7 +49,9 @@ __all__ = [
     "conv_transpose3d",
     "definition",
     "fft",
+    "frame",
     "im2col",
+    "rows",
     "shifts",
     "transposed",
     "winograd",

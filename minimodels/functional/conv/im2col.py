@@ -5,9 +5,9 @@ and kernel elements is then an inner product, and the whole convolution a single
 
     rows [windows, kernel·C]  ×  kernels [O, kernel·C]ᵀ  =  output [windows, O]
 
-The rows are copied a chunk of the batch at a time, so that they stay in the processor's cache; which way round they lie
-there is chosen so that long runs of memory are copied, not single numbers. The derivatives are correlations again,
-written by hand:
+Windows are copied a chunk of the batch at a time, so that they stay in the processor's cache; whether as rows (rows.py)
+or as columns (columns.py) is chosen so that long runs of memory are copied, not single numbers. The derivatives are
+correlations again, written by hand:
 
     ∂x = ∂y correlated with the mirrored kernel, or the gradients of the rows, ∂y · kernels, added back (col2im)
     ∂w = ∂yᵀ · rows
@@ -19,31 +19,30 @@ processing"; Chetlur et al. 2014, arXiv:1410.0759 (the gradients as correlations
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from minimodels.functional.conv import columns, rows
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.layout import image_layout
-from minimodels.functional.matmul import product
 from minimodels.functional.padding import pad
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import steps_aside
 from minimodels.shapes import Windows
 from minimodels.tap import listened, tap
 
-CHUNK = 1 << 19
-"""Elements of rows at a time on a CPU: 2 MiB of float32, what one core's share of the cache holds."""
-
-DEVICE_CHUNK = 1 << 27
-"""The same on an accelerator, which wants large launches: 512 MiB of float32."""
-
 LINE = 7
-"""Windows in a line of the output from which rows are copied channels-first; see `_channels_last`."""
+"""Windows in a line of the output from which windows are laid out channels-first; see `_channels_last`."""
 
-SAMPLE = 256
-"""Windows from which a sample whose rows lie in memory is not copied; see `_lies_there`."""
+STRIDED = 4
+"""How many times as much a number costs that is not copied with its neighbour."""
+
+RUN = 16
+"""Numbers in a run of rows from which it makes up for turning the input."""
+
+SPARSE = 1.6
+"""Times that the input may be as large as the output, for a gradient by correlation; see `_input_gradient`."""
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -59,9 +58,9 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
         - x: [N, C, *size]; w: [O, C/groups, *kernel]; bias: [O]
         - Output: [N, O, *counts]
 
-    Cost: as many multiply-adds as the definition; beyond input and output, `CHUNK` elements of rows (or those of
-        one sample, where that is more; of the whole batch in compiled code and while a tap is listened to), and a
-        copy of the input where it is padded or turned.
+    Cost: as many multiply-adds as the definition; beyond input and output, `frame.CHUNK` bytes of windows (or those of
+        one sample, where that is more; of the whole batch in compiled code and while a tap is listened to), as much
+        of their products, and a copy of the chunk where it is padded or turned.
 
     See: definition.py; tests/functional/test_conv.py.
 
@@ -127,20 +126,19 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
 
 def _watched(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
     """Convolve with all rows in sight of a listener; the derivative is autograd's, so what takes their place counts."""
-    rows = tap("convolution.patches", _all_rows(x, windows, last=True))
-    flat = _grouped_product(_kernels(w, windows.groups, last=True), rows, bias)  # [G, O/G, N·windows]
-    return flat.reshape(w.shape[0], -1, *windows.output_size(x.shape[2:])).transpose(0, 1)
+    patches = tap("convolution.patches", rows.all_rows(x, windows))
+    flat = rows.grouped_product(patches, rows.kernel_rows(w, windows.groups), bias)  # [G, N·windows, O/G]
+    return flat.transpose(0, 1).reshape(-1, *windows.output_size(x.shape[2:]), w.shape[0]).movedim(-1, 1)
 
 
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
-    """Multiply the kernels with each chunk's rows."""
-    counts, last = windows.output_size(x.shape[2:]), _channels_last(x, windows)
-    kernels = _kernels(w, windows.groups, last)  # [G, O/G, kernel·C/G]
-    y = x.new_empty(x.shape[0], w.shape[0], *counts)
-    for chunk, rows in _rows(x, windows, last):  # [G, L, kernel·C/G], a row for each of the chunk's L windows
-        flat = _grouped_product(kernels, rows, bias)  # [G, O/G, L]
-        y[chunk] = flat.view(w.shape[0], -1, *counts).transpose(0, 1)
-    return y
+    forward = rows.forward if _channels_last(x, windows) else columns.forward
+    return forward(x, w, bias, windows)
+
+
+def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
+    weight_gradient = rows.weight_gradient if _channels_last(x, windows) else columns.weight_gradient
+    return weight_gradient(x, gradient, windows)
 
 
 def _input_gradient(
@@ -148,26 +146,14 @@ def _input_gradient(
 ) -> Tensor:
     """Carry ∂y back by the cheaper of two ways.
 
-    Where the output is as large as the input and the stride 1, this is a correlation of ∂y with the mirrored kernel
-    (31 ms against 40 for 8 images of 64x56x56, 3x3, on one thread of an AMD EPYC). Otherwise that would multiply
-    mostly zeros, and the rows' gradients are formed and added back (6.6 ms against 9.2 for 64 images of 32x13x13).
+    At stride 1 this is a correlation of ∂y with the mirrored kernel, which multiplies zeros around the edges. Where
+    those are too many, or between the elements of ∂y, the rows' gradients are formed and added back. Milliseconds so
+    and so, on two threads of an Intel Xeon: 8x64x56x56 padded (as large as its output) 10.8 and 14.6, 64x32x13x13
+    (1.4 times as large) 2.2 and 3.0, 64x64x5x5 (2.8 times) 1.2 and 0.8; all 3x3.
     """
-    dense = all(stride == 1 for stride in windows.stride) and math.prod(gradient.shape[2:]) >= math.prod(size)
-    return _mirrored(gradient, w, bias, windows) if dense else _col2im(gradient, w, bias, size, windows)
-
-
-def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
-    """Add up ∂y·rows over the chunks, in float32 at least: many chunks would round a bfloat16 sum away."""
-    groups, outputs, inputs, last = windows.groups, gradient.shape[1], x.shape[1], _channels_last(x, windows)
-    size = (groups, outputs // groups, math.prod(windows.kernel) * inputs // groups)
-    total = x.new_zeros(size, dtype=torch.promote_types(x.dtype, torch.float32))
-    for chunk, rows in _rows(x, windows, last):
-        flat = gradient[chunk].transpose(0, 1).reshape(groups, outputs // groups, rows.shape[1])  # [G, O/G, L]
-        total += _grouped_product(flat, rows.mT, None)
-    kernels = total.to(x.dtype)
-    if last:
-        return kernels.view(outputs, *windows.kernel, inputs // groups).movedim(-1, 1).contiguous()
-    return kernels.view(outputs, inputs // groups, *windows.kernel)
+    dense = all(stride == 1 for stride in windows.stride)
+    dense = dense and math.prod(size) <= SPARSE * math.prod(gradient.shape[2:])
+    return _mirrored(gradient, w, bias, windows) if dense else rows.col2im(gradient, w, bias, size, windows)
 
 
 def _mirrored(gradient: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -181,123 +167,31 @@ def _mirrored(gradient: Tensor, w: Tensor, bias: Tensor | None, windows: Windows
     return _forward(gradient, flipped, bias, windows._replace(pads=pads))
 
 
-def _col2im(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ...], windows: Windows) -> Tensor:
-    """Form the gradient of every row and add each kernel element's share back to where it was read."""
-    groups, inputs, counts = windows.groups, w.shape[1], tuple(gradient.shape[2:])
-    kernels = _kernels(w, groups, last=True).mT  # [G, kernel·C/G, O/G]
-    sums = accumulator(gradient.dtype)  # in 16 bits every share that is added would be rounded
-    x = gradient.new_zeros(gradient.shape[0], *windows.padded(size), groups, inputs, dtype=sums)  # channels-last
-    for chunk in _chunks(gradient, math.prod(counts) * groups * kernels.shape[1]):
-        flat = gradient[chunk].movedim(1, -1).reshape(-1, groups, w.shape[0] // groups).transpose(0, 1)  # [G, L, O/G]
-        rows = _grouped_product(flat, kernels, None)  # [G, L, kernel·C/G]
-        shares = rows.view(groups, -1, *counts, math.prod(windows.kernel), inputs).movedim(0, -2).unbind(-3)
-        part = x[chunk]
-        for i, share in zip(windows.elements(), shares, strict=True):  # share: [n, *counts, G, C/G]
-            part[(slice(None), *windows.met_by(i, counts))] += share
-    x = x[(slice(None), *windows.inside(size))].flatten(-2)
-    return (x if bias is None else x.add_(bias)).movedim(-1, 1).to(gradient.dtype)
-
-
 def _channels_last(x: Tensor, windows: Windows) -> bool:
     """Say which way round windows are cheaper to copy: by where the longer runs of memory are.
 
     Channels-last, a run is the channels of a line of the kernel; channels-first, one element of all windows along a
-    line of the output (of all windows, for a 1x1 kernel), and the input need not be turned. Milliseconds forward, last
-    and first, on one thread of an Intel Xeon: 256x32x4x4 (lines of 2) 0.8 and 1.9, 64x32x8x8 (6) 1.4 and 1.5, 8x512x7x7
-    padded (7) 18.2 and 17.3, 64x32x12x12 (10) 3.8 and 3.4, 64x1x28x28 (26) 2.0 and 1.1; all 3x3.
+    line of the output, and neither input nor output need be turned. Windows that are strides apart are copied number by
+    number. Milliseconds on two threads of an Intel Xeon, forward and the kernel's gradient, by rows and by columns:
+
+                                 float32                   bfloat16
+        64x64x5x5    lines of 3  0.72 0.47    0.67 1.98    0.23 0.31   0.96 1.82
+        64x32x13x13          11  2.44 2.26    1.63 1.79    1.16 1.18   1.36 2.08
+        8x256x14x14          14  9.80 10.4    7.75 10.9    2.65 3.11   3.32 6.06
+        8x64x56x56           56  14.8 13.4    12.3 10.2    4.31 4.55   4.61 9.29
+        64x64x100           100  1.99 1.67    1.22 1.60    0.80 0.82   0.73 1.07
+        2x16x16x28x28        28  12.0 8.89    4.56 5.92    2.71 3.08   3.32 5.95
+        64x1x28x28           26  2.01 9.08    0.65 0.75    1.45 1.39   0.55 0.67
+
+    In bfloat16 a product of all rows is two to three times as fast as one of each sample's columns.
     """
-    if image_layout(x) is not torch.contiguous_format:
+    if torch.compiler.is_compiling() or image_layout(x) is not torch.contiguous_format:
         return True
-    counts = windows.output_size(x.shape[2:])
-    line = math.prod(counts) if math.prod(windows.kernel) == 1 else counts[-1]
+    if math.prod(windows.kernel) == 1:
+        return False
     run = x.shape[1] // windows.groups * (windows.kernel[-1] if windows.dilation[-1] == windows.groups == 1 else 1)
-    return line < LINE and run > line
-
-
-def _rows(x: Tensor, windows: Windows, last: bool) -> Iterator[tuple[slice, Tensor]]:
-    """Lay the windows out as rows, a chunk of the batch at a time, in one buffer used over and over."""
-    if torch.compiler.is_compiling():  # a compiler wants no chunks
-        yield slice(None), _all_rows(x, windows, last)
-        return
-    view = _window_view(x, windows, last)
-    images, sample = 1 if last else 2 + len(windows.kernel), view.numel() // max(1, x.shape[0])
-    buffer = x.new_empty(0)
-    for chunk in _chunks(x, CHUNK if _lies_there(x, view) else sample):
-        part = view.narrow(images, chunk.start, chunk.stop - chunk.start)
-        if not part.is_contiguous():
-            buffer = buffer if buffer.numel() else x.new_empty(part.numel())
-            part = buffer[: part.numel()].view(part.shape).copy_(part)  # fresh memory would cost more to fetch
-        yield chunk, _as_rows(part, windows, last)
-
-
-def _lies_there(x: Tensor, view: Tensor) -> bool:
-    """Say whether a sample's rows lie in memory already, as for a 1x1 kernel, and suffice for a product of their own.
-
-    Milliseconds forward with a product a sample and with several samples copied together, on one thread of an Intel
-    Xeon: 8x256x28x28 2.2 and 3.1, 64x64x14x14 2.4 and 2.3, 8x512x7x7 2.4 and 1.8.
-    """
-    return view.numel() == x.numel() and math.prod(x.shape[2:]) >= SAMPLE
-
-
-def _all_rows(x: Tensor, windows: Windows, last: bool) -> Tensor:
-    """Lay all windows out as rows at once, [G, N·windows, kernel·C/G]."""
-    return _as_rows(_window_view(x, windows, last).contiguous(), windows, last)
-
-
-def _as_rows(part: Tensor, windows: Windows, last: bool) -> Tensor:
-    """See a copied part of the window view as a matrix for each group, a row for each window."""
-    places = 1 + len(windows.kernel)
-    return part.flatten(1, places).flatten(2) if last else part.flatten(1, places).flatten(2).mT
-
-
-def _chunks(x: Tensor, elements: int) -> list[slice]:
-    """Cut a batch where its rows, at so many elements a sample, would outgrow the cache; under a compiler, nowhere."""
-    if torch.compiler.is_compiling():
-        return [slice(None)]
-    step = (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, elements)
-    step = min(max(1, step), max(1, x.shape[0]))
-    return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]
-
-
-def _window_view(x: Tensor, windows: Windows, last: bool) -> Tensor:
-    """See every window of the padded input at once: strides make the overlap, not copies.
-
-    [G, N, *counts, *kernel, C/G] of a channels-last input, or [G, C/G, *kernel, N, *counts]; elements that several
-    windows read stand once in memory.
-    """
-    inputs, padded = x.shape[1] // windows.groups, _padded(x, windows, last)
-    batch, channel, *spatial = padded.stride()
-    steps = [stride * step for stride, step in zip(spatial, windows.stride, strict=True)]
-    spaces = [stride * space for stride, space in zip(spatial, windows.dilation, strict=True)]
-    places = list(zip((x.shape[0], *windows.output_size(x.shape[2:])), (batch, *steps), strict=True))
-    elements = list(zip(windows.kernel, spaces, strict=True))
-    order = [*places, *elements, (inputs, channel)] if last else [(inputs, channel), *elements, *places]
-    shape, strides = zip((windows.groups, inputs * channel), *order, strict=True)
-    return padded.as_strided(shape, strides)
-
-
-def _padded(x: Tensor, windows: Windows, last: bool) -> Tensor:
-    """Lay zeros around the input, in the memory layout that is asked for; without padding an input may be as it is."""
-    if not any(map(any, windows.pads)):
-        return x.movedim(1, -1).contiguous().movedim(-1, 1) if last else x.contiguous()
-    size = windows.padded(x.shape[2:])
-    padded = x.new_zeros(x.shape[0], *size, x.shape[1]).movedim(-1, 1) if last else x.new_zeros(*x.shape[:2], *size)
-    padded[(slice(None), slice(None), *windows.inside(x.shape[2:]))] = x
-    return padded
-
-
-def _kernels(w: Tensor, groups: int, last: bool) -> Tensor:
-    """Lay each kernel out as a row in the order of the windows' rows, [G, O/G, kernel·C/G]."""
-    w = w.movedim(1, -1) if last else w
-    return w.reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
-
-
-def _grouped_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    """Multiply group by group, a·bᵀ + bias, one number of the bias for each row of the result."""
-    if bias is not None and accumulator(a.dtype) is not a.dtype:  # 16 bits: add before the sum is rounded, not after
-        return torch.baddbmm(bias.view(a.shape[0], -1, 1), a, b.mT)
-    y = product(a[0], b[0]).unsqueeze(0) if a.shape[0] == 1 else torch.bmm(a, b.mT)
-    return y if bias is None else y.add_(bias.view(a.shape[0], -1, 1))
+    line = windows.output_size(x.shape[2:])[-1] // (1 if windows.stride[-1] == 1 else STRIDED)
+    return run >= RUN and line < (LINE if accumulator(x.dtype) is x.dtype else 2 * run)
 
 
 _ALGORITHM = Bilinear(_forward, _input_gradient, _weight_gradient)

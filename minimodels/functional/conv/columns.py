@@ -1,0 +1,126 @@
+"""im2col with the channels in front: a column for each window, and products that write straight into the output.
+
+    kernels [O, C·kernel]  ×  columns [C·kernel, windows]  =  output [O, windows]      for each sample
+
+Input and output keep the layout in which images usually come, nothing is turned, and a run of memory is a line of the
+output. Where a line of the kernel already has enough numbers for a product, the columns hold all of the kernel but its
+first dimension, for every line h of the input, and that dimension is summed over by the products:
+
+    y[n, o, p] = Σ_i w[o, i] · columns[n, i·d + p]      columns[n, h] [C·kernel/k₀, windows of a line]
+
+Every i reads the same columns, k₀ times fewer, beginning another line further on.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.conv.frame import Buffer, framed
+from minimodels.shapes import Windows
+
+ENOUGH = 64
+"""Numbers in a line of the kernel from which the kernel's first dimension is summed over by products."""
+
+
+def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
+    """Multiply the kernels with each chunk's columns.
+
+    Args:
+        x: the input.
+        w: the kernel.
+        bias: one number per output channel, or None.
+        windows: stride, padding, dilation and groups.
+
+    Shape:
+        - x: [N, C, *size]; w: [O, C/groups, *kernel]; bias: [O]
+        - Output: [N, O, *counts]
+    """
+    groups, counts = windows.groups, windows.output_size(x.shape[2:])
+    y = x.new_empty(x.shape[0], w.shape[0], *counts)
+    lines, start = _lines(w, windows), None if bias is None else bias.view(groups, -1, 1)
+    for chunk, columns in _columns(x, windows, w):
+        part = y[chunk].view(columns[0].shape[0], w.shape[0] // groups, math.prod(counts))  # [n·G, O/G, windows]
+        for i, (line, met) in enumerate(zip(lines, columns, strict=True)):
+            repeated = _repeated(line, part)
+            if i > 0:
+                torch.baddbmm(part, repeated, met, out=part)
+            elif start is None:
+                torch.bmm(repeated, met, out=part)
+            else:  # in 16 bits too it is added before the sum is rounded
+                torch.baddbmm(_repeated(start, part), repeated, met, out=part)
+    return y
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
+    """Add up ∂y·columnsᵀ over the samples, in float32 at least.
+
+    Args:
+        x: the input.
+        gradient: ∂y.
+        windows: those of the convolution.
+
+    Shape:
+        - x: [N, C, *size]; gradient: [N, O, *counts]
+        - Output: [O, C/groups, *kernel]
+    """
+    groups, outputs, inputs = windows.groups, gradient.shape[1], x.shape[1] // windows.groups
+    w = x.new_zeros(outputs, inputs, *windows.kernel, dtype=torch.promote_types(x.dtype, torch.float32))
+    sums = [torch.zeros_like(line) for line in _lines(w, windows)]  # [G, O/G, K]
+    totals: list[Tensor] = []  # the same for each sample of a chunk
+    for chunk, columns in _columns(x, windows, w):
+        part = gradient[chunk].reshape(columns[0].shape[0], outputs // groups, columns[0].shape[2])
+        if w.dtype is not x.dtype:
+            for total, met in zip(sums, columns, strict=True):
+                total += torch.bmm(part, met.mT).unflatten(0, (-1, groups)).sum(0, dtype=w.dtype)
+        elif not totals:
+            totals = [torch.bmm(part, met.mT) for met in columns]
+        else:
+            for total, met in zip(totals, columns, strict=True):
+                so_far = total[: part.shape[0]]
+                torch.baddbmm(so_far, part, met.mT, out=so_far)
+    sums = [total.unflatten(0, (-1, groups)).sum(0) for total in totals] or sums
+    return torch.cat([total.view(outputs, inputs, -1, *windows.kernel[1:]) for total in sums], 2).to(x.dtype)
+
+
+def sums_lines(w: Tensor, windows: Windows) -> bool:
+    """Say whether the kernel's first dimension is summed over by products, on a CPU; 16 bits would be rounded between.
+
+    Args:
+        w: the kernel.
+        windows: its strides.
+    """
+    line = math.prod(w.shape[1:]) // w.shape[2]
+    wide = w.dtype in (torch.float32, torch.float64)
+    return wide and w.is_cpu and w.ndim > 3 and w.shape[2] > 1 and windows.stride[0] == 1 and line >= ENOUGH
+
+
+def _lines(w: Tensor, windows: Windows) -> list[Tensor]:
+    """Lay the kernels out to meet the columns, [G, O/G, K]: one matrix, or one a place of the first dimension."""
+    parts = w.unbind(2) if sums_lines(w, windows) else [w]
+    return [part.reshape(windows.groups, w.shape[0] // windows.groups, -1) for part in parts]
+
+
+def _repeated(line: Tensor, samples: Tensor) -> Tensor:
+    """Repeat what every group has for every sample; one group is only seen many times."""
+    return line.expand(samples.shape[0] // line.shape[0], *line.shape).flatten(0, 1)
+
+
+def _columns(x: Tensor, windows: Windows, w: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
+    """Lay the windows out as columns, a chunk of the batch at a time, [n·G, K, windows] for each of `_lines`."""
+    summed, counts, buffer = sums_lines(w, windows), windows.output_size(x.shape[2:]), Buffer(x)
+    skip = 1 if summed else 0
+    lines = windows.padded(x.shape[2:])[0] if summed else counts[0]
+    step = math.prod(counts[1:])
+    span = counts[0] * step
+    elements = x.shape[1] * math.prod(windows.kernel[skip:]) * lines * step
+    for chunk, image in framed(x, windows, elements, last=False):
+        batch, channel, *spatial = image.stride()
+        steps = [stride * s for stride, s in zip(spatial, windows.stride, strict=True)]
+        spaces = [stride * d for stride, d in zip(spatial, windows.dilation, strict=True)]
+        shape = (image.shape[0], x.shape[1], *windows.kernel[skip:], lines, *counts[1:])
+        view = image.as_strided(shape, (batch, channel, *spaces[skip:], *steps))
+        columns = buffer.copied(view).view(image.shape[0] * windows.groups, -1, lines * step)
+        starts = range(0, windows.kernel[0] * windows.dilation[0] * step, windows.dilation[0] * step)
+        yield chunk, [columns[:, :, start : start + span] for start in (starts if summed else [0])]

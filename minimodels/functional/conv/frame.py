@@ -1,0 +1,100 @@
+"""What im2col reads its windows from: a chunk of the batch, with the zeros around it, in memory used over and over.
+
+A chunk is what stays in the processor's cache while its windows are copied and multiplied. The zeros are written once:
+every chunk's images are copied into the same frame.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from minimodels.shapes import Windows
+
+CHUNK = 1 << 21
+"""Bytes of copied windows at a time on a CPU: what one core's share of the cache holds."""
+
+DEVICE_CHUNK = 1 << 29
+"""The same on an accelerator, which wants large launches."""
+
+
+def chunks(x: Tensor, elements: int) -> list[slice]:
+    """Cut a batch where what is made of it would outgrow the cache; under a compiler, nowhere.
+
+    Args:
+        x: the batch.
+        elements: how many numbers are made of a sample.
+
+    Example:
+        >>> chunks(torch.zeros(3, 1), 1 << 18)  # 1 MiB of float32 a sample
+        [slice(0, 2, None), slice(2, 3, None)]
+    """
+    if torch.compiler.is_compiling():
+        return [slice(None)]
+    step = (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, elements * x.dtype.itemsize)
+    step = min(max(1, step), max(1, x.shape[0]))
+    return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]
+
+
+def framed(x: Tensor, windows: Windows, elements: int, last: bool) -> Iterator[tuple[slice, Tensor]]:
+    """Go through a batch: which samples, and they with zeros around them.
+
+    Args:
+        x: the input, [N, C, *size].
+        windows: what is padded.
+        elements: how many numbers are made of a sample.
+        last: with the channels last in memory; else in front.
+
+    Returns:
+        slices of the batch with [n, *padded, C], or [n, C, *padded]; the next one is written over the one before.
+
+    Example:
+        >>> windows = Windows(kernel=(3,), stride=(1,), pads=((1, 1),), dilation=(1,), groups=1)
+        >>> [image for _, image in framed(torch.tensor([[[1.0, 2.0]]]), windows, 6, last=False)]
+        [tensor([[[0., 1., 2., 0.]]])]
+    """
+    x = x.movedim(1, -1) if last else x
+    if not any(map(any, windows.pads)) and x.is_contiguous():
+        for chunk in chunks(x, elements):
+            yield chunk, x[chunk]
+        return
+    size = windows.padded(x.shape[1:-1] if last else x.shape[2:])
+    inside = windows.inside(x.shape[1:-1] if last else x.shape[2:])
+    places = (slice(None), *inside) if last else (slice(None), slice(None), *inside)
+    frame = None
+    for chunk in chunks(x, elements):
+        part = x[chunk]
+        if frame is None:
+            frame = x.new_zeros(part.shape[0], *size, x.shape[-1]) if last else x.new_zeros(*part.shape[:2], *size)
+        frame[: part.shape[0]][places] = part
+        yield chunk, frame[: part.shape[0]]
+
+
+class Buffer:
+    """Memory that is used over and over: fetching it fresh for every chunk would cost more than filling it.
+
+    Args:
+        like: a tensor of the same type on the same device.
+
+    Example:
+        >>> buffer = Buffer(torch.ones(1))
+        >>> buffer.copied(torch.ones(2, 3).t()).is_contiguous()
+        True
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.memory = like.new_empty(0)
+
+    def copied(self, view: Tensor) -> Tensor:
+        """Copy a view densely; what was copied before is gone. What is dense already stays where it is.
+
+        Args:
+            view: what to copy.
+        """
+        if view.is_contiguous() or torch.compiler.is_compiling():
+            return view.contiguous()
+        size = math.prod(view.shape)
+        if self.memory.numel() < size:
+            self.memory = self.memory.new_empty(size)
+        return self.memory[:size].view(view.shape).copy_(view)

@@ -1,0 +1,156 @@
+"""im2col with the channels last: a row for each window, and one product of all rows of a chunk with the kernels.
+
+    rows [windows, kernel·C]  ×  kernels [O, kernel·C]ᵀ  =  output [windows, O]
+
+A row is made of runs of memory as long as a line of the kernel in all its channels.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from minimodels.functional.conv.frame import Buffer, chunks, framed
+from minimodels.functional.layout import image_layout
+from minimodels.functional.matmul import product
+from minimodels.functional.precision import accumulator
+from minimodels.shapes import Windows
+
+
+def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
+    """Multiply each chunk's rows with the kernels.
+
+    Args:
+        x: the input.
+        w: the kernel.
+        bias: one number per output channel, or None.
+        windows: stride, padding, dilation and groups.
+
+    Shape:
+        - x: [N, C, *size]; w: [O, C/groups, *kernel]; bias: [O]
+        - Output: [N, O, *counts], channels-last in memory if x is.
+    """
+    counts, groups = windows.output_size(x.shape[2:]), windows.groups
+    kernels = kernel_rows(w, groups)  # [G, O/G, kernel·C/G]
+    if image_layout(x) is torch.contiguous_format:
+        y = x.new_empty(x.shape[0], w.shape[0], *counts)
+    else:
+        y = x.new_empty(x.shape[0], *counts, w.shape[0]).movedim(-1, 1)
+    for chunk, rows in _rows(x, windows):  # [G, L, kernel·C/G], a row for each of the chunk's L windows
+        flat = grouped_product(rows, kernels, bias)  # [G, L, O/G]
+        y[chunk] = flat.transpose(0, 1).reshape(-1, *counts, w.shape[0]).movedim(-1, 1)
+    return y
+
+
+def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
+    """Add up ∂y·rows over the chunks, in float32 at least: many chunks would round a bfloat16 sum away.
+
+    Args:
+        x: the input.
+        gradient: ∂y.
+        windows: those of the convolution.
+
+    Shape:
+        - x: [N, C, *size]; gradient: [N, O, *counts]
+        - Output: [O, C/groups, *kernel]
+    """
+    groups, outputs, inputs = windows.groups, gradient.shape[1], x.shape[1] // windows.groups
+    size = (groups, outputs // groups, math.prod(windows.kernel) * inputs)
+    total = x.new_zeros(size, dtype=torch.promote_types(x.dtype, torch.float32))
+    for chunk, rows in _rows(x, windows):
+        flat = gradient[chunk].transpose(0, 1).reshape(groups, outputs // groups, rows.shape[1])  # [G, O/G, L]
+        total += grouped_product(flat, rows.mT, None)
+    return total.to(x.dtype).view(outputs, *windows.kernel, inputs).movedim(-1, 1).contiguous()
+
+
+def col2im(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ...], windows: Windows) -> Tensor:
+    """Form the gradient of every row and add each kernel element's share back to where it was read.
+
+    Args:
+        gradient: ∂y.
+        w: the kernel.
+        bias: one number per input channel, or None.
+        size: the input's spatial size.
+        windows: those of the convolution.
+
+    Shape:
+        - gradient: [N, O, *counts]; w: [O, C/groups, *kernel]; bias: [C]
+        - Output: [N, C, *size]
+    """
+    groups, inputs, counts = windows.groups, w.shape[1], tuple(gradient.shape[2:])
+    kernels = kernel_rows(w, groups).mT  # [G, kernel·C/G, O/G]
+    sums = accumulator(gradient.dtype)  # in 16 bits every share that is added would be rounded
+    x = gradient.new_zeros(gradient.shape[0], *windows.padded(size), groups, inputs, dtype=sums)  # channels-last
+    for chunk in chunks(gradient, math.prod(counts) * groups * kernels.shape[1]):
+        flat = gradient[chunk].movedim(1, -1).reshape(-1, groups, w.shape[0] // groups).transpose(0, 1)  # [G, L, O/G]
+        rows = grouped_product(flat, kernels, None)  # [G, L, kernel·C/G]
+        shares = rows.view(groups, -1, *counts, math.prod(windows.kernel), inputs).movedim(0, -2).unbind(-3)
+        part = x[chunk]
+        for i, share in zip(windows.elements(), shares, strict=True):  # share: [n, *counts, G, C/G]
+            part[(slice(None), *windows.met_by(i, counts))] += share
+    x = x[(slice(None), *windows.inside(size))].flatten(-2)
+    return (x if bias is None else x.add_(bias)).movedim(-1, 1).to(gradient.dtype)
+
+
+def all_rows(x: Tensor, windows: Windows) -> Tensor:
+    """Lay all windows out as rows at once, [G, N·windows, kernel·C/G].
+
+    Args:
+        x: the input, [N, C, *size].
+        windows: stride, padding, dilation and groups.
+    """
+    padded = x.new_zeros(x.shape[0], *windows.padded(x.shape[2:]), x.shape[1])
+    padded[(slice(None), *windows.inside(x.shape[2:]))] = x.movedim(1, -1)
+    return _as_rows(_window_view(padded, windows).contiguous(), windows)
+
+
+def kernel_rows(w: Tensor, groups: int) -> Tensor:
+    """Lay each kernel out as a row in the order of the windows' rows, [G, O/G, kernel·C/G].
+
+    Args:
+        w: the kernels, [O, C/groups, *kernel].
+        groups: how many groups.
+    """
+    return w.movedim(1, -1).reshape(groups, w.shape[0] // groups, math.prod(w.shape[1:]))
+
+
+def grouped_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    """Multiply group by group, a·bᵀ + bias, one number of the bias for each column of the result.
+
+    Args:
+        a: [G, L, K].
+        b: [G, O/G, K].
+        bias: [O], or None.
+    """
+    if a.shape[0] == 1:
+        return product(a[0], b[0], bias).unsqueeze(0)
+    return torch.bmm(a, b.mT) if bias is None else torch.baddbmm(bias.view(a.shape[0], 1, -1), a, b.mT)
+
+
+def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
+    """Lay the windows out as rows, a chunk of the batch at a time."""
+    if torch.compiler.is_compiling():
+        yield slice(None), all_rows(x, windows)
+        return
+    buffer, elements = Buffer(x), math.prod(windows.output_size(x.shape[2:])) * x.shape[1] * math.prod(windows.kernel)
+    for chunk, image in framed(x, windows, elements, last=True):
+        yield chunk, _as_rows(buffer.copied(_window_view(image, windows)), windows)
+
+
+def _as_rows(copied: Tensor, windows: Windows) -> Tensor:
+    """See the copied windows as a matrix for each group, a row for each window."""
+    return copied.flatten(2 + len(windows.kernel)).flatten(1, 1 + len(windows.kernel))
+
+
+def _window_view(image: Tensor, windows: Windows) -> Tensor:
+    """See every window of a padded channels-last input at once: strides make the overlap, not copies.
+
+    [G, n, *counts, *kernel, C/G]; elements that several windows read stand once in memory.
+    """
+    inputs, bare = image.shape[-1] // windows.groups, windows._replace(pads=((0, 0),) * len(windows.kernel))
+    batch, *spatial, channel = image.stride()
+    steps = [stride * step for stride, step in zip(spatial, windows.stride, strict=True)]
+    spaces = [stride * space for stride, space in zip(spatial, windows.dilation, strict=True)]
+    shape = (windows.groups, image.shape[0], *bare.output_size(image.shape[1:-1]), *windows.kernel, inputs)
+    return image.as_strided(shape, (inputs * channel, batch, *steps, *spaces, channel))
