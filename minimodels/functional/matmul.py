@@ -278,6 +278,20 @@ def onednn_is_faster() -> bool:
     )
 
 
+@functools.cache
+def bfloat16_is_fast() -> bool:
+    """Say whether this machine's processor has units for products of bfloat16 matrices (Intel's AMX).
+
+    Returns:
+        whether such a product is several times as fast as one in float32.
+
+    Example:
+        >>> bfloat16_is_fast() in (True, False)
+        True
+    """
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
 def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     """Call oneDNN with operands in the two layouts that it is fast in; others meet a slow reference path."""
     a = a.contiguous()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels import functional as F
-from minimodels.functional.conv import choice, columns, definition, fft, frame, im2col, rows, shifts, winograd
+from minimodels.functional.conv import bands, choice, columns, definition, fft, frame, im2col, rows, shifts, winograd
 from minimodels.shapes import Windows
 from minimodels.tap import listening
 from minimodels.testing import assert_commutes, assert_equivalent, assert_linear, conv_cases, tensors
@@ -55,6 +55,7 @@ ALGORITHMS = {  # with the convolutions that each of them serves
     "im2col": (im2col.convolve, convolutions()),
     "fft": (fft.convolve, convolutions()),
     "shifts": (shifts.convolve, convolutions(depthwise=True)),
+    "bands": (bands.convolve, st.integers(1, 2).flatmap(lambda dims: convolutions(dims, depthwise=True))),
     "winograd F(2x2)": (winograd.convolve, convolutions(three=True)),
     "winograd F(4x4)": (f4, convolutions(three=True)),
     "choice": (choice.convolve, convolutions()),
@@ -91,7 +92,7 @@ def test_uneven_padding(name, data):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["im2col", "shifts", "winograd F(2x2)", "winograd F(4x4)"])
+@pytest.mark.parametrize("name", ["im2col", "shifts", "bands", "winograd F(2x2)", "winograd F(4x4)"])
 @given(data=st.data())
 def test_chunks_change_nothing(name, data):
     convolve, cases = ALGORITHMS[name]
@@ -100,6 +101,7 @@ def test_chunks_change_nothing(name, data):
     with pytest.MonkeyPatch.context() as patch:
         for algorithm in (frame, shifts, winograd):
             patch.setattr(algorithm, "CHUNK", 1)  # one sample, channel or row of tiles at a time
+        patch.setattr(bands, "BAND", 2)
         assert_equivalent(lambda *o: convolve(*o, windows).contiguous(),
                           lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
                           rtol=1e-9, atol=1e-9)  # fmt: skip
@@ -162,7 +164,7 @@ def test_gradcheck_and_gradgradcheck(name, data):
 def test_every_algorithm_compiles_and_is_seen_through(name):
     """One graph without a break, the same numbers; forward mode, vmap and functional gradients too."""
     convolve, _ = ALGORITHMS[name]
-    groups = 2 if name == "shifts" else 1
+    groups = 2 if name in ("shifts", "bands") else 1
     windows = Windows((3, 3), (1, 1), ((1, 1), (0, 2)), (1, 1), groups)
     generator = torch.Generator().manual_seed(0)
     x, w, b = (
@@ -187,7 +189,7 @@ def test_every_algorithm_compiles_and_is_seen_through(name):
 @fast
 def test_no_images_and_no_gradient_asked(name):
     convolve, _ = ALGORITHMS[name]
-    groups = 2 if name == "shifts" else 1
+    groups = 2 if name in ("shifts", "bands") else 1
     windows = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), groups)
     x, w = torch.zeros(0, 2, 5, 5, requires_grad=True), torch.randn(4, 2 // groups, 3, 3, requires_grad=True)
     y = convolve(x, w, None, windows)
@@ -248,12 +250,13 @@ def test_sixteen_bits_are_summed_in_thirty_two(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_shifts_sum_sixteen_bits_in_thirty_two(dtype):
+@pytest.mark.parametrize("convolve", [shifts.convolve, bands.convolve], ids=["shifts", "bands"])
+def test_depthwise_sums_sixteen_bits_in_thirty_two(convolve, dtype):
     generator = torch.Generator().manual_seed(0)
     x, w = (torch.randn(shape, generator=generator).to(dtype) for shape in ((2, 8, 16, 16), (8, 1, 7, 7)))
     windows = Windows((7, 7), (1, 1), ((3, 3), (3, 3)), (1, 1), 8)
     exact = definition.convolve(x.double(), w.double(), None, windows)
-    assert (shifts.convolve(x, w, None, windows).double() - exact).abs().max() <= torch.finfo(dtype).eps / 2 * 64
+    assert (convolve(x, w, None, windows).double() - exact).abs().max() <= torch.finfo(dtype).eps / 2 * 64
 
 
 def test_winograds_matrices_are_those_of_the_paper():
@@ -289,11 +292,12 @@ def test_winograds_matrices_are_those_of_the_paper():
         lambda: winograd.convolve(torch.ones(1, 2, 5, 5), torch.ones(2, 2, 3, 3), None, square(3, stride=2)),
         lambda: winograd.convolve(torch.ones(1, 2, 5, 5).int(), torch.ones(2, 2, 3, 3).int(), None, square(3)),
         lambda: shifts.convolve(torch.ones(1, 2, 5, 5), torch.ones(2, 2, 3, 3), None, square(3)),
+        lambda: bands.convolve(torch.ones(1, 2, 5, 5), torch.ones(2, 2, 3, 3), None, square(3)),
         lambda: fft.convolve(torch.ones(1, 2, 5, 5).int(), torch.ones(2, 2, 3, 3).int(), None, square(3)),
     ],
 )  # fmt: skip
 def test_what_an_algorithm_does_not_serve_it_refuses(call):
-    with pytest.raises(RuntimeError, match=r"winograd|shifts|fft"):
+    with pytest.raises(RuntimeError, match=r"winograd|shifts|bands|fft"):
         call()
 
 

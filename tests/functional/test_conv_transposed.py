@@ -79,6 +79,23 @@ def test_the_definition_is_the_fast_way(case, uneven, bias):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@given(data=st.data())
+def test_a_stride_that_divides_the_kernel(dims, data):
+    """Phase by phase, where windows reach all of the output; with an output padding that they do not reach too."""
+    taps, stride = ([data.draw(st.integers(1, most)) for _ in range(dims)] for most in (3, 3))
+    kernel = [tap * s for tap, s in zip(taps, stride, strict=True)]
+    padding = [data.draw(st.integers(0, k // 2)) for k in kernel]
+    rests = [data.draw(st.integers(0, s - 1)) for s in stride]
+    x = data.draw(tensors((2, 3, *(data.draw(st.integers(2, 4)) for _ in range(dims)))))
+    w, b = data.draw(tensors((3, 2, *kernel))), torch.randn(2, dtype=torch.float64)
+    assert_equivalent(
+        lambda *o: TRANSPOSED[dims](*o, tuple(stride), tuple(padding), tuple(rests)),
+        lambda *o: REFERENCE[dims](*o, tuple(stride), tuple(padding), tuple(rests)),
+        x, w, b, rtol=1e-9, atol=1e-9,
+    )  # fmt: skip
+
+
 @given(case=convolutions(), data=st.data())
 def test_functions_are_torchs(case, data):
     """With output padding beyond the stride too, where a dilation allows it, and with a dilation of single elements."""

@@ -8,6 +8,7 @@ frame.py        chunks of the batch with zeros around them
 winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
 fft.py          any kernel as a product of spectra
 shifts.py       depthwise: shifted multiply-adds, in the cache
+bands.py        depthwise: lines times matrices with a band, in bfloat16
 bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
 transposed.py   the way back: the gradient of a convolution as an operation of its own
@@ -19,6 +20,7 @@ All are public and tested against each other and against torch.nn.functional.
 from torch import Tensor
 
 from minimodels.functional.conv import (
+    bands,
     bilinear,
     checks,
     choice,
@@ -37,6 +39,7 @@ from minimodels.functional.precision import autocast_to_low_precision
 from minimodels.tap import tap
 
 __all__ = [
+    "bands",
     "bilinear",
     "checks",
     "choice",
@@ -138,7 +141,7 @@ def conv2d(
 
     Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels. An infinite
     number or NaN spoils the outputs that read it; by Winograd's algorithm the others of their tiles too, by spectra
-    all of the image.
+    all of the image, and in bfloat16, depthwise, up to 64 outputs of a line.
 
     Raises:
         RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.

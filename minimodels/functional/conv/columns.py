@@ -110,17 +110,38 @@ def _repeated(line: Tensor, samples: Tensor) -> Tensor:
 def _columns(x: Tensor, windows: Windows, w: Tensor) -> Iterator[tuple[slice, list[Tensor]]]:
     """Lay the windows out as columns, a chunk of the batch at a time, [n·G, K, windows] for each of `_lines`."""
     summed, counts, buffer = sums_lines(w, windows), windows.output_size(x.shape[2:]), Buffer(x)
-    skip = 1 if summed else 0
-    lines = windows.padded(x.shape[2:])[0] if summed else counts[0]
-    step = math.prod(counts[1:])
-    span = counts[0] * step
-    elements = x.shape[1] * math.prod(windows.kernel[skip:]) * lines * step
+    skip, lines = (1, windows.padded(x.shape[2:])[0]) if summed else (0, counts[0])
+    windows_of_a_line = math.prod(counts[1:])
+    span, step = counts[0] * windows_of_a_line, windows.dilation[0] * windows_of_a_line
+    elements = x.shape[1] * math.prod(windows.kernel[skip:]) * lines * windows_of_a_line
     for chunk, image in framed(x, windows, elements, last=False):
-        batch, channel, *spatial = image.stride()
-        steps = [stride * s for stride, s in zip(spatial, windows.stride, strict=True)]
-        spaces = [stride * d for stride, d in zip(spatial, windows.dilation, strict=True)]
-        shape = (image.shape[0], x.shape[1], *windows.kernel[skip:], lines, *counts[1:])
-        view = image.as_strided(shape, (batch, channel, *spaces[skip:], *steps))
-        columns = buffer.copied(view).view(image.shape[0] * windows.groups, -1, lines * step)
-        starts = range(0, windows.kernel[0] * windows.dilation[0] * step, windows.dilation[0] * step)
-        yield chunk, [columns[:, :, start : start + span] for start in (starts if summed else [0])]
+        if max(*windows.kernel, *windows.stride) == 1:  # the windows lie there
+            yield chunk, [image.view(image.shape[0] * windows.groups, -1, span)]
+            continue
+        places = buffer.take(*image.shape[:2], *windows.kernel[skip:], lines, *counts[1:])
+        image = _strides_side_by_side(image, windows.stride[-1])
+        for j, at_j in enumerate(places.unbind(1 + len(windows.kernel) - skip)):
+            offset, phase = divmod(j * windows.dilation[-1], windows.stride[-1])
+            at_j.copy_(_windows_from(image[..., phase, offset:], windows, skip, at_j.shape))
+        columns = places.view(image.shape[0] * windows.groups, -1, lines * windows_of_a_line)
+        starts = range(0, windows.kernel[0] * step, step) if summed else [0]
+        yield chunk, [columns[:, :, start : start + span] for start in starts]
+
+
+def _strides_side_by_side(image: Tensor, stride: int) -> Tensor:
+    """Lay the places of a line that are a stride apart next to each other: [*, stride, places]."""
+    if stride == 1:
+        return image.unsqueeze(-2)
+    apart = image.new_empty(*image.shape[:-1], stride, -(-image.shape[-1] // stride))
+    for phase in range(stride):
+        part = image[..., phase::stride]
+        apart[..., phase, : part.shape[-1]] = part
+    return apart
+
+
+def _windows_from(image: Tensor, windows: Windows, skip: int, shape: torch.Size) -> Tensor:
+    """See what a place in a line of the kernel meets, [n, C, *kernel, *counts] without the kernel's last dimension."""
+    batch, channel, *spatial = image.stride()
+    steps = [stride * s for stride, s in zip(spatial[:-1], windows.stride[:-1], strict=True)]
+    spaces = [stride * d for stride, d in zip(spatial[:-1], windows.dilation[:-1], strict=True)]
+    return image.as_strided(shape, (batch, channel, *spaces[skip:], *steps, spatial[-1]))

@@ -94,7 +94,15 @@ class Buffer:
         """
         if view.is_contiguous() or torch.compiler.is_compiling():
             return view.contiguous()
-        size = math.prod(view.shape)
+        return self.take(*view.shape).copy_(view)
+
+    def take(self, *shape: int) -> Tensor:
+        """Give uninitialised memory of a shape; what was there before is gone.
+
+        Args:
+            shape: its sizes.
+        """
+        size = math.prod(shape)
         if self.memory.numel() < size:
             self.memory = self.memory.new_empty(size)
-        return self.memory[:size].view(view.shape).copy_(view)
+        return self.memory[:size].view(shape)

@@ -9,7 +9,8 @@ Windows are copied a chunk of the batch at a time, so that they stay in the proc
 or as columns (columns.py) is chosen so that long runs of memory are copied, not single numbers. The derivatives are
 correlations again, written by hand:
 
-    ∂x = ∂y correlated with the mirrored kernel, or the gradients of the rows, ∂y · kernels, added back (col2im)
+    ∂x = ∂y correlated with the mirrored kernel, also phase by phase of a stride; or the gradients of the rows,
+         ∂y · kernels, added back (col2im)
     ∂w = ∂yᵀ · rows
 
 bilinear.py makes a family of the three that is closed under differentiation.
@@ -32,10 +33,10 @@ from minimodels.functional.transforms import steps_aside
 from minimodels.shapes import Windows
 from minimodels.tap import listened, tap
 
-LINE = 7
+LINE = 8
 """Windows in a line of the output from which windows are laid out channels-first; see `_channels_last`."""
 
-STRIDED = 4
+STRIDED = 2
 """How many times as much a number costs that is not copied with its neighbour."""
 
 RUN = 16
@@ -144,16 +145,50 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
 def _input_gradient(
     gradient: Tensor, w: Tensor, size: tuple[int, ...], windows: Windows, bias: Tensor | None = None
 ) -> Tensor:
-    """Carry ∂y back by the cheaper of two ways.
+    """Carry ∂y back by the cheapest of three ways.
 
     At stride 1 this is a correlation of ∂y with the mirrored kernel, which multiplies zeros around the edges. Where
-    those are too many, or between the elements of ∂y, the rows' gradients are formed and added back. Milliseconds so
-    and so, on two threads of an Intel Xeon: 8x64x56x56 padded (as large as its output) 10.8 and 14.6, 64x32x13x13
-    (1.4 times as large) 2.2 and 3.0, 64x64x5x5 (2.8 times) 1.2 and 0.8; all 3x3.
+    those are too many, the rows' gradients are formed and added back. Milliseconds so and so, on two threads of an
+    Intel Xeon: 8x64x56x56 padded (as large as its output) 10.8 and 14.6, 64x32x13x13 (1.4 times as large) 2.2 and 3.0,
+    64x64x5x5 (2.8 times) 1.2 and 0.8; all 3x3. At larger strides most of what is correlated would be zeros, but where
+    the stride divides the kernel every phase of the stride is a correlation at stride 1.
     """
-    dense = all(stride == 1 for stride in windows.stride)
-    dense = dense and math.prod(size) <= SPARSE * math.prod(gradient.shape[2:])
-    return _mirrored(gradient, w, bias, windows) if dense else rows.col2im(gradient, w, bias, size, windows)
+    if all(stride == 1 for stride in windows.stride) and math.prod(size) <= SPARSE * math.prod(gradient.shape[2:]):
+        return _mirrored(gradient, w, bias, windows)
+    if _in_phases(tuple(gradient.shape[2:]), size, windows):
+        return _by_phases(gradient, w, bias, size, windows)
+    return rows.col2im(gradient, w, bias, size, windows)
+
+
+def _in_phases(counts: tuple[int, ...], size: tuple[int, ...], windows: Windows) -> bool:
+    """Say whether the stride divides the kernel, in one group without dilation, and windows reach all of the input."""
+    axes = list(zip(counts, size, windows.kernel, windows.stride, windows.pads, strict=True))
+    return (
+        max(windows.stride) > 1
+        and max(windows.dilation) == windows.groups == 1
+        and all(k % s == 0 and (count - 1) * s + k >= before + n for count, n, k, s, (before, _) in axes)
+    )
+
+
+def _by_phases(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ...], windows: Windows) -> Tensor:
+    """Give the elements of every phase of the stride as channels of one correlation, and put them in their places.
+
+    With kernel element s·a + r, padded input element s·v + r gets Σ_a w[s·a + r] · ∂y[v − a]: for each phase r a
+    correlation with the flipped elements a. Shi et al. 2016, arXiv:1609.05158 ("sub-pixel convolution").
+    """
+    (outputs, inputs), strides, dims = w.shape[:2], windows.stride, len(size)
+    taps = tuple(k // s for k, s in zip(windows.kernel, strides, strict=True))
+    split = w.view(outputs, inputs, *(n for pair in zip(taps, strides, strict=True) for n in pair))
+    elements, phases = range(2, 2 + 2 * dims, 2), range(3, 3 + 2 * dims, 2)
+    kernels = split.permute(1, *phases, 0, *elements).flip(tuple(range(2 + dims, 2 + 2 * dims))).flatten(0, dims)
+    pads = tuple((tap - 1, tap - 1) for tap in taps)
+    every = None if bias is None else bias.repeat_interleave(math.prod(strides))
+    y = _forward(gradient, kernels, every, Windows(taps, (1,) * dims, pads, (1,) * dims, 1))
+    apart: Tensor = y.unflatten(1, (inputs, *strides))  # [N, C, *phases, *v]
+    order = [n for pair in zip(range(2 + dims, 2 + 2 * dims), range(2, 2 + dims), strict=True) for n in pair]
+    padded = (v * s for v, s in zip(y.shape[2:], strides, strict=True))
+    together = apart.permute(0, 1, *order).reshape(y.shape[0], inputs, *padded)
+    return together[(slice(None), slice(None), *windows.inside(size))].contiguous()
 
 
 def _mirrored(gradient: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:

@@ -67,7 +67,7 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
         wide = accumulator(x.dtype)
         wide_bias = None if bias is None else bias.to(wide)
         return definition.convolve(x.to(wide), w.to(wide), wide_bias, windows).to(x.dtype)
-    return _ALGORITHM.convolve(x, w, bias, windows)
+    return ALGORITHM.convolve(x, w, bias, windows)
 
 
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -146,4 +146,5 @@ def _chunks(y: Tensor) -> Iterator[tuple[slice, slice]]:
             yield slice(n, n + images), slice(c, c + channels)
 
 
-_ALGORITHM = Bilinear(_forward, _input_gradient, _weight_gradient)
+ALGORITHM = Bilinear(_forward, _input_gradient, _weight_gradient)
+"""The three readings of the form, for whom they serve in part."""
