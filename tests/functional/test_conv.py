@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels import functional as F
-from minimodels.functional.conv import bands, choice, columns, definition, fft, frame, im2col, rows, shifts, winograd
+from minimodels.functional.conv import (
+    bands,
+    choice,
+    columns,
+    definition,
+    fft,
+    frame,
+    im2col,
+    planes,
+    rows,
+    shifts,
+    winograd,
+)
 from minimodels.shapes import Windows
 from minimodels.tap import listening
 from minimodels.testing import assert_commutes, assert_equivalent, assert_linear, conv_cases, tensors
@@ -99,7 +111,7 @@ def test_chunks_change_nothing(name, data):
     x, w, b, windows = data.draw(cases)
     whole = convolve(x, w, b, windows)
     with pytest.MonkeyPatch.context() as patch:
-        for algorithm in (frame, shifts, winograd):
+        for algorithm in (frame, planes, shifts, winograd):
             patch.setattr(algorithm, "CHUNK", 1)  # one sample, channel or row of tiles at a time
         patch.setattr(bands, "BAND", 2)
         assert_equivalent(lambda *o: convolve(*o, windows).contiguous(),
@@ -122,6 +134,18 @@ def test_rows_and_columns_are_the_same(way, enough, case, uneven, chunk):
         patch.setattr(columns, "ENOUGH", enough)
         patch.setattr(frame, "CHUNK", chunk)
         y, by_w = way.forward(x, w, b, windows), way.weight_gradient(x, gradient, windows)
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(depthwise=True))
+def test_flat_planes_and_lines_are_the_same(case):
+    x, w, b, windows = case
+    windows = windows._replace(stride=(1,) * len(windows.stride))
+    leaves = [t.detach().requires_grad_() for t in (x, w)]
+    expected = definition.convolve(*leaves, b, windows)
+    gradient = torch.randn_like(expected)
+    y, by_w = planes.forward(x, w, b, windows), planes.weight_gradient(x, gradient, windows)
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
 

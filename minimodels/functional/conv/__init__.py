@@ -8,6 +8,7 @@ frame.py        chunks of the batch with zeros around them
 winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
 fft.py          any kernel as a product of spectra
 shifts.py       depthwise: shifted multiply-adds, in the cache
+planes.py       the same at stride 1, over planes laid out flat
 bands.py        depthwise: lines times matrices with a band, in bfloat16
 bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
@@ -29,6 +30,7 @@ from minimodels.functional.conv import (
     fft,
     frame,
     im2col,
+    planes,
     rows,
     shifts,
     transposed,
@@ -54,6 +56,7 @@ __all__ = [
     "fft",
     "frame",
     "im2col",
+    "planes",
     "rows",
     "shifts",
     "transposed",

@@ -98,15 +98,15 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     """Multiply the gradients' lines with the input's, and sum along the diagonals."""
     channels, counts, (band, cuts, K) = x.shape[1], windows.output_size(x.shape[2:]), _cut(x, windows)
     kernels, above = gradient.shape[1] // channels, math.prod(windows.kernel[:-1])
-    total = x.new_zeros(channels, kernels, above, K, band, dtype=torch.promote_types(x.dtype, torch.float32))
+    total = x.new_zeros(channels, above * K, kernels * band, dtype=torch.promote_types(x.dtype, torch.float32))
     for chunk, lines in _lines(x, windows):
         part = gradient[chunk].reshape(-1, channels, kernels, math.prod(counts[:-1]), counts[-1])
         whole = x.new_zeros(channels, part.shape[0], part.shape[3], kernels, cuts * band)
         whole[..., : counts[-1]] = part.permute(1, 0, 3, 2, 4)
         upstream = whole.unflatten(4, (cuts, band)).transpose(3, 4).reshape(channels, lines.shape[1], kernels * band)
-        shares = torch.bmm(lines.mT, upstream).view(channels, above, K, kernels, band)
-        total += shares.movedim(3, 1)
-    w = torch.stack([_diagonal(total, j, windows).sum(-1) for j in range(windows.kernel[-1])], -1)  # [C, O/C, lines, k]
+        total += torch.bmm(lines.mT, upstream)
+    T = total.view(channels, above, K, kernels, band).movedim(3, 1)  # [C, O/C, lines, K, B]
+    w = torch.stack([_diagonal(T, j, windows).sum(-1) for j in range(windows.kernel[-1])], -1)  # [C, O/C, lines, k]
     return w.view(-1, 1, *windows.kernel).to(x.dtype)
 
 
