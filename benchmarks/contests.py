@@ -66,6 +66,7 @@ def convolution(
         "winograd F(4x4)": kernel == 3 and not depthwise,
         "fft": not depthwise,
         "shifts": depthwise,
+        "bands": depthwise,
     }
     entrants: dict[str, Entrant] = {name: partial(ours, name=name) for name, serves in served.items() if serves}
     entrants["torch"] = torchs

@@ -245,6 +245,21 @@ def test_what_is_chosen(name, x, w, dtype):
         assert choice.choose(x, w, windows) in ("im2col", "definition")
 
 
+@pytest.mark.parametrize(
+    ("fast", "dtype", "kernel", "name"),
+    [
+        (True, torch.bfloat16, 3, "bands"),
+        (True, torch.bfloat16, 1, "shifts"),
+        (True, torch.float32, 3, "shifts"),
+        (False, torch.bfloat16, 3, "shifts"),
+    ],
+)
+def test_what_is_chosen_depthwise(monkeypatch, fast, dtype, kernel, name):
+    monkeypatch.setattr(choice, "bfloat16_is_fast", lambda: fast)
+    x, w = torch.ones(1, 4, 8, 8, dtype=dtype), torch.ones(4, 1, kernel, kernel, dtype=dtype)
+    assert choice.choose(x, w, square(kernel, groups=4)) == name
+
+
 def rounding(convolve, dtype, seed=0):
     """The largest error of a convolution with 64 channels, relative to the largest element, against float64."""
     generator = torch.Generator().manual_seed(seed)

@@ -81,8 +81,8 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
 def _bands(x: Tensor, w: Tensor) -> bool:
     """Say where matrix units make up for multiplying with zeros: in bfloat16 where there are such, from 3x3 on.
 
-    Milliseconds forward and the kernel's gradient by bands and by shifts, on one thread of an Intel Xeon with AMX,
-    8x64x56x56, 3x3: 5.7 and 4.0, 10.9 and 16.6. In float32, which has no such units: 10.1 and 10.4, 9.3 and 16.9.
+    Milliseconds on one thread of an Intel Xeon with AMX, 8x64x56x56, 3x3: forward 5.7 by bands and 10.9 by shifts, the
+    kernel's gradient 4.0 and 16.6. In float32, for which it has no such units, 10.1 and 9.3, 10.4 and 16.9.
     """
     if torch.compiler.is_compiling() or x.dtype is not torch.bfloat16 or not x.is_cpu:
         return False
@@ -100,9 +100,11 @@ def _winograd(x: Tensor, w: Tensor, windows: Windows) -> str:
         8, 14x14, 256    0.96 0.79   1.03 0.87        4, 56x56, 64     0.98 0.88   0.82 0.77
         32, 14x14, 128   0.91 0.94   0.89 0.90        1, 56x56, 128    0.92 0.76   0.70 0.62
 
-    An AMD EPYC with oneDNN's product had the same order: F(4x4) first for 64 channels of 56x56, F(2x2) for 256 of
-    14x14. In float32 alone: F(4x4) rounds three times as much as im2col, two millionths of the largest output. Nobody
-    asks for float64 in order to lose digits, and 16-bit numbers would have to be multiplied in float32.
+    On two threads, with columns, forward and with backward together: 0.76 by F(4x4) for 8, 56x56, 64, and 0.68 by
+    F(2x2) for 8, 14x14, 256. An AMD EPYC with oneDNN's product had the same order: F(4x4) first for 64 channels of
+    56x56, F(2x2) for 256 of 14x14. In float32 alone: F(4x4) rounds three times as much as im2col, two millionths of the
+    largest output. Nobody asks for float64 in order to lose digits, and 16-bit numbers would have to be multiplied in
+    float32.
     """
     if x.dtype is not torch.float32 or not winograd.serves(x, windows):
         return "im2col"
