@@ -229,8 +229,8 @@ def test_no_images_and_no_gradient_asked(name):
         ("winograd F(4x4)", (1, 64, 30, 28), (64, 64, 3, 3), torch.float32),
         ("im2col", (1, 64, 30, 28), (64, 64, 3, 3), torch.float64),
         ("im2col", (1, 64, 30, 28), (64, 64, 3, 3), torch.bfloat16),
-        ("fft", (1, 16, 32, 32), (16, 16, 11, 11), torch.float32),
-        ("im2col", (1, 16, 32, 32), (16, 16, 7, 7), torch.float32),
+        ("fft", (1, 16, 32, 32), (16, 16, 15, 15), torch.float32),
+        ("im2col", (1, 16, 32, 32), (16, 16, 11, 11), torch.float32),
         ("definition", (1, 16, 8, 8), (16, 16, 3, 3), torch.int64),
     ],
 )
@@ -246,17 +246,19 @@ def test_what_is_chosen(name, x, w, dtype):
 
 
 @pytest.mark.parametrize(
-    ("fast", "dtype", "kernel", "name"),
+    ("fast", "dtype", "kernel", "size", "name"),
     [
-        (True, torch.bfloat16, 3, "bands"),
-        (True, torch.bfloat16, 1, "shifts"),
-        (True, torch.float32, 3, "shifts"),
-        (False, torch.bfloat16, 3, "shifts"),
+        (True, torch.bfloat16, 3, 28, "bands"),
+        (True, torch.bfloat16, 1, 28, "shifts"),
+        (True, torch.float32, 3, 28, "shifts"),
+        (True, torch.float32, 3, 14, "bands"),
+        (True, torch.float64, 3, 14, "shifts"),
+        (False, torch.bfloat16, 3, 28, "shifts"),
     ],
 )
-def test_what_is_chosen_depthwise(monkeypatch, fast, dtype, kernel, name):
+def test_what_is_chosen_depthwise(monkeypatch, fast, dtype, kernel, size, name):
     monkeypatch.setattr(choice, "bfloat16_is_fast", lambda: fast)
-    x, w = torch.ones(1, 4, 8, 8, dtype=dtype), torch.ones(4, 1, kernel, kernel, dtype=dtype)
+    x, w = torch.ones(1, 4, size, size, dtype=dtype), torch.ones(4, 1, kernel, kernel, dtype=dtype)
     assert choice.choose(x, w, square(kernel, groups=4)) == name
 
 

@@ -9,7 +9,7 @@ winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplicati
 fft.py          any kernel as a product of spectra
 shifts.py       depthwise: shifted multiply-adds, in the cache
 planes.py       the same at stride 1, over planes laid out flat
-bands.py        depthwise: lines times matrices with a band, in bfloat16
+bands.py        depthwise: lines times matrices with a band
 bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
 transposed.py   the way back: the gradient of a convolution as an operation of its own
@@ -144,7 +144,8 @@ def conv2d(
 
     Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels. An infinite
     number or NaN spoils the outputs that read it; by Winograd's algorithm the others of their tiles too, by spectra
-    all of the image, and in bfloat16, depthwise, up to 64 outputs of a line.
+    all of the image, and by bands (depthwise, on short lines or in bfloat16) up to 64
+    outputs of a line.
 
     Raises:
         RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.

@@ -1,9 +1,8 @@
 """Which algorithm of convolution serves which shapes.
 
 The rules look at shapes, types and where the numbers lie, never at the numbers themselves and never at a clock, so
-that two runs give the same bits. They were set on one thread of an Intel Xeon with AVX-512, by the times below; what
-`python -m benchmarks algorithms` measured on two threads, in benchmarks/results with a picture of where the curves
-cross, agrees with them, up to a tie between fft and im2col for kernels of 11x11.
+that two runs give the same bits. They were set on an Intel Xeon with AVX-512 and AMX, on one thread and on two, by the
+times below; `python -m benchmarks algorithms` measures them again.
 """
 
 import functools
@@ -21,6 +20,9 @@ from minimodels.tap import listened
 
 LARGE_ENOUGH = 9
 """Elements of a depthwise kernel from which bands serve; see `_bands`."""
+
+SHORT = 20
+"""Outputs of a line up to which they do in float32."""
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -70,7 +72,7 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
     if listened():  # depthwise too: the patches are what there is to see
         return "im2col"
     if windows.groups > 1 and w.shape[1] == 1:
-        return "bands" if _bands(x, w) else "shifts"
+        return "bands" if _bands(x, w, windows) else "shifts"
     if torch.compiler.is_compiling():
         return "im2col"
     if x.is_cpu and _spectra_pay(w, windows):  # on other devices nothing was measured
@@ -78,15 +80,18 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
     return _winograd(x, w, windows) if x.is_cpu else "im2col"
 
 
-def _bands(x: Tensor, w: Tensor) -> bool:
-    """Say where matrix units make up for multiplying with zeros: in bfloat16 where there are such, from 3x3 on.
+def _bands(x: Tensor, w: Tensor, windows: Windows) -> bool:
+    """Say where products make up for multiplying with zeros: on short lines, and in bfloat16 where there are units.
 
-    Milliseconds on one thread of an Intel Xeon with AMX, 8x64x56x56, 3x3: forward 5.7 by bands and 10.9 by shifts, the
-    kernel's gradient 4.0 and 16.6. In float32, for which it has no such units, 10.1 and 9.3, 10.4 and 16.9.
+    Milliseconds in bfloat16 on one thread of an Intel Xeon with AMX, 8x64x56x56, 3x3: forward 5.7 by bands and 10.9 by
+    shifts, the kernel's gradient 4.0 and 16.6. In float32 on two threads, forward and backward, 8x64, by size: 7x7 1.2
+    and 3.0, 14x14 1.9 and 3.7, 28x28 5.2 and 5.3, 56x56 22 and 16.
     """
-    if torch.compiler.is_compiling() or x.dtype is not torch.bfloat16 or not x.is_cpu:
+    if torch.compiler.is_compiling() or not x.is_cpu or w.ndim > 4 or w[0].numel() < LARGE_ENOUGH:
         return False
-    return w.ndim <= 4 and w[0].numel() >= LARGE_ENOUGH and bfloat16_is_fast()
+    if x.dtype is torch.float32:
+        return windows.output_size(x.shape[2:])[-1] <= SHORT
+    return x.dtype is torch.bfloat16 and bfloat16_is_fast()
 
 
 def _winograd(x: Tensor, w: Tensor, windows: Windows) -> str:
@@ -125,8 +130,10 @@ def _spectra_pay(w: Tensor, windows: Windows) -> bool:
         8, 64x64, 3 to 32  2.95 0.72   1.86 0.41   1.41 0.36   0.73 0.18
         8, 14x14, 32       2.11 1.67   1.20 1.14   0.86 0.78   0.65 0.61
         8, 28x28, 64       2.61 1.84   1.30 1.08   1.01 0.95   0.91 0.72
+
+    On two threads, since im2col reads columns: 8, 32x32, 16 with 11x11 1.60 and 2.10, with 15x15 1.25 and 0.96.
     """
-    large = len(windows.kernel) == 2 and min(windows.kernel) >= 11 and max(windows.stride) == 1
+    large = len(windows.kernel) == 2 and min(windows.kernel) >= 15 and max(windows.stride) == 1
     return large and w.shape[0] * w.shape[1] <= 1024 and w.dtype in (torch.float32, torch.float64)
 
 
