@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, plain_autograd
 from minimodels.functional.turned import turned
 
@@ -105,13 +106,14 @@ def add_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return sums.addmm_(a, b.t())
 
 
-def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """Multiply pairs of matrices: y[i] = a[i]·b[i]ᵀ.
+def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None, scale: float = 1.0) -> Tensor:
+    """Multiply pairs of matrices: y[i] = c·a[i]·b[i]ᵀ.
 
     Args:
         a: the left factors.
         b: the right factors, one row an output.
         out: where the products go, if there is memory for them already; nothing is differentiated then.
+        scale: c, for products that have their memory.
 
     Shape:
         - a: [B, M, K]; b: [B, N, K]
@@ -129,8 +131,10 @@ def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     """
     if out is not None and _onednn_serves_pairs(a, b):
         for y_i, a_i, b_i in zip(out, a, b, strict=True):
-            y_i.copy_(_onednn(a_i, b_i, None))
+            torch.mul(_onednn(a_i, b_i, None), scale, out=y_i)
         return out
+    if out is not None and scale != 1:
+        return torch.baddbmm(out, a, b.transpose(1, 2), beta=0, alpha=scale, out=out)
     return torch.bmm(a, b.transpose(1, 2), out=out)
 
 
@@ -138,7 +142,7 @@ def add_batched_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add products of pairs of matrices to what is there: y[i] += a[i]·b[i]ᵀ. Nothing is differentiated.
 
     Args:
-        sums: y, written over.
+        sums: y, written over; pairs that do not lie behind each other are taken one after the other, on one thread.
         a: the left factors.
         b: the right factors, one row an output.
 
@@ -159,6 +163,38 @@ def add_batched_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
             y_i.add_(_onednn(a_i, b_i, None))
         return sums
     return sums.baddbmm_(a, b.transpose(1, 2))
+
+
+def product_dtype(operand: Tensor) -> torch.dtype:
+    """Say in which type to multiply numbers that are summed in `accumulator` of theirs: their own, if that is fast.
+
+    A product of bfloat16 that is rounded once is summed in float32 by every library underneath. Processors that have
+    no unit for it take longer than for float32. float16 has too short a range for what lies between products.
+
+    Args:
+        operand: what is multiplied.
+
+    Example:
+        >>> product_dtype(torch.ones(1)), product_dtype(torch.ones(1, dtype=torch.float16))
+        (torch.float32, torch.float32)
+    """
+    if operand.dtype is torch.bfloat16 and (not operand.is_cpu or bfloat16_is_fast()):
+        return torch.bfloat16
+    return accumulator(operand.dtype)
+
+
+@functools.cache
+def bfloat16_is_fast() -> bool:
+    """Say whether this machine's processor multiplies matrices of bfloat16 faster than those of float32.
+
+    Returns:
+        whether it has a unit for them (AMX).
+
+    Example:
+        >>> bfloat16_is_fast() in (True, False)
+        True
+    """
+    return bool(torch.cpu._is_amx_tile_supported()) and torch.backends.mkldnn.is_available()
 
 
 LARGE = 1 << 23

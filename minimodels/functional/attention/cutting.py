@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.attention.masks import Band
+from minimodels.functional.matmul import product_dtype
 from minimodels.functional.precision import accumulator
 
 ROWS = 128
-"""Queries of a head in a tile; twice as many where no band hides anything.
+"""Queries of a head in a tile of the forward pass; twice as many where no band hides anything.
 
 More of them waste the half of a tile that lies beyond a diagonal, fewer are too small a product. Time of
 torch.nn.functional's over ours, forward and with backward, on one thread of an Intel Xeon, 12 heads of 64:
@@ -23,11 +24,28 @@ torch.nn.functional's over ours, forward and with backward, on one thread of an 
     everything, 1024      0.64 0.72      0.72 0.77      0.76 0.80
 """
 
-TILE = 1 << 18
-"""Scores in a tile for each thread: 1 MiB of float32, half of a core's cache."""
+TILE = 1 << 19
+"""Scores in a tile of the forward pass for each thread: 2 MiB of float32, a core's cache."""
+
+LEAST = 32
+"""Queries of a head below which a tile becomes larger instead: the products are then too small."""
+
+KEYS, QUERIES, BLOCK = 256, 4096, 1 << 20
+"""Keys and queries of a head in a tile of the backward pass, and scores in it for each thread.
+
+A tile of that size leaves a core's cache, but what a pass costs is the smaller part: every call between two passes
+finds its code and data gone from the caches, and takes several times as long, while the other threads wait. Time of
+torch.nn.functional's over ours with backward, two threads of an Intel Xeon, 12 heads of 64:
+
+    scores for each thread                      2¹⁸     2¹⁹     2²⁰
+    everything, 1024, float32                  0.67    0.68    0.69
+    causal, 1024, float32                      0.65    0.76    0.77
+    everything, 1024, bfloat16                 0.56    0.54    0.63
+    causal, 2048, bfloat16                     0.48    0.51    0.54
+"""
 
 DEVICE_ROWS, DEVICE_TILE = 1024, 1 << 26
-"""The same on an accelerator, which wants large launches."""
+"""Rows and scores on an accelerator, which wants large launches; its tiles are of whole rows in both passes."""
 
 LOWEST = -64.0
 """Scores this far below their row's largest count as if they were this: e⁻⁶⁴ = 2·10⁻²⁸ of it, which no sum notices.
@@ -51,18 +69,29 @@ class Step(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """Some queries of the heads of a step, the keys that any of them sees, and memory for the scores between them."""
+    """Some rows of the heads of a step, some of the columns that any of them sees, and memory for the scores between.
 
-    rows: slice
+    Of P heads of keys; the last three are pairs of matrices for products, [P, share·rows, columns] or, turned,
+    [P·share, rows, columns].
+    """
+
     columns: slice
-    scores: Tensor  # [P, share·rows, columns], P heads of keys
-    by_head: Tensor  # the same memory, [P, share, rows, columns]
-    spare: Tensor  # memory of the scores' shape, if there is any to spare
+    scores: Tensor  # [P, share, rows, columns]
+    product: Tensor  # the same memory
+    weights: Tensor  # the exponentials in the type of products: the same memory too, if that is the scores' type
+    spare: Tensor  # in the type of products; the scores' memory, if the exponentials have one of their own
     edges: list["Edge"]
 
 
+class Block(NamedTuple):
+    """All tiles of some rows."""
+
+    rows: slice
+    tiles: list[Tile]
+
+
 class Edge(NamedTuple):
-    """An end of a band within a tile, where some of the queries see a key and others do not."""
+    """An end of a band within a tile, where some of the rows see a column and others do not."""
 
     place: Tensor  # part of the tile's scores, [P, share, rows, …]
     hidden: Tensor  # to be added: 0 or −∞
@@ -70,26 +99,54 @@ class Edge(NamedTuple):
 
 
 class Cut:
-    """The tiles of a call.
+    """The tiles of a call: a row is a query, and whole; turned, for the backward pass, it is a key.
 
     Args:
         query: [N, H, L, d].
         key: [N, G, S, d].
         mask: four dimensions that broadcast to [N, H, L, S], or None.
         band: what a query may see by its place; None for everything.
+        turned: a row is a key, a column a query.
     """
 
-    def __init__(self, query: Tensor, key: Tensor, mask: Tensor | None, band: Band | None) -> None:
-        self.samples, heads, self.queries, _ = query.shape
-        self.heads, self.keys = key.shape[1:3]
+    def __init__(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, band: Band | None, turned: bool = False
+    ) -> None:
+        self.samples, heads, queries, _ = query.shape
+        self.heads, keys = key.shape[1:3]
         self.share = heads // self.heads  # heads of queries to one of keys
-        self.mask, self.band = None if mask is None else self.by_heads(mask), band
-        self.dtype = accumulator(query.dtype)
-        rows, tile = (ROWS, TILE * torch.get_num_threads()) if query.is_cpu else (DEVICE_ROWS, DEVICE_TILE)
-        self.rows = min(self.queries, rows if band else 2 * rows)
-        self.together = min(max(1, tile // (self.share * self.rows * self.keys)), self.samples * self.heads)
-        self.blind = mask is not None or (band is not None and not band.reaches(self.queries, self.keys))
-        self.triangle = query.new_ones(self.rows, self.rows, dtype=self.dtype).tril() if band else None
+        self.blind = mask is not None or (band is not None and not band.reaches(queries, keys))
+        self.dtype, self.low = accumulator(query.dtype), product_dtype(query)
+        self.turned, self.mask, self.band = turned, None if mask is None else self.by_heads(mask), band
+        self.sizes = queries, keys
+        if turned:
+            self.sizes = keys, queries
+            self.mask = None if self.mask is None else self.mask.transpose(-2, -1)
+            self.band = None if band is None else band.turned(queries, keys)
+        self._limit(query)
+        square = [] if band is None else [query.new_ones(self.rows, self.rows, dtype=self.dtype)]
+        self.triangles = [(torch.where(t > 0, 0.0, -math.inf), t) for one in square for t in (one.tril(), one.triu())]
+        self._memory: dict[str, Tensor] = {}
+        self._like = query
+
+    def _limit(self, query: Tensor) -> None:
+        """Say how many rows and columns a tile has at most, and how many heads of keys go together.
+
+        These are a multiple of the threads where it can be, so that each thread has some for its own: what it has
+        written is then in its own cache when it reads it.
+        """
+        rows, columns = self.sizes
+        threads = torch.get_num_threads() if query.is_cpu else 1
+        tile = TILE * threads if query.is_cpu else DEVICE_TILE
+        if not query.is_cpu:
+            self.rows, self.columns = min(rows, DEVICE_ROWS), columns
+        elif self.turned:
+            self.rows, self.columns, tile = min(rows, KEYS), min(columns, QUERIES), BLOCK * threads
+        else:
+            fit = max(LEAST, TILE // columns)
+            self.rows, self.columns = min(rows, ROWS if self.band else 2 * ROWS, fit), columns
+        together = min(max(1, tile // (self.share * self.rows * self.columns)), self.samples * self.heads)
+        self.together = max(together - together % threads, min(threads, self.samples * self.heads))
 
     def by_heads(self, t: Tensor) -> Tensor:
         """View a tensor [N, H, …] as [N, G, share, …]; one that stretches over heads goes on doing so.
@@ -99,85 +156,116 @@ class Cut:
         """
         return t.unflatten(1, (self.heads, self.share)) if t.shape[1] > 1 else t.unsqueeze(2)
 
-    def steps(self, like: Tensor, spare: bool = False) -> list[tuple[Step, list[Tile]]]:
-        """List the steps and the tiles of each. All tiles lie in the same memory; those of equal steps are the same.
+    def room(self, name: str, *sizes: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Give memory that is asked for in every tile or step, and is the same each time: new memory costs page faults.
 
         Args:
-            like: on which device.
-            spare: a tile has room for its scores twice.
+            name: whose.
+            sizes: how large.
+            dtype: of which type; that of sums, if none is named.
         """
-        buffers = like.new_empty(1 + spare, self.together * self.share * self.rows * self.keys, dtype=self.dtype)
+        numbers, dtype = math.prod(sizes), dtype or self.dtype
+        found = self._memory.get(name)
+        if found is None or len(found) < numbers:
+            found = self._memory[name] = self._like.new_empty(numbers, dtype=dtype)
+        return found[:numbers].view(sizes)
+
+    def cast(self, name: str, t: Tensor, dtype: torch.dtype) -> Tensor:
+        """Give numbers in a type: as they are, if it is theirs.
+
+        Args:
+            name: of the memory.
+            t: the numbers.
+            dtype: the type.
+        """
+        return t if t.dtype == dtype else self.room(name, *t.shape, dtype=dtype).copy_(t)
+
+    def steps(self) -> list[tuple[Step, list[Block]]]:
+        """List the steps and the blocks of each. All tiles lie in one memory; those of equal steps are the same."""
+        largest = self.together * self.share * self.rows * self.columns
+        memory = [self.room("scores", largest)]
+        if self.turned or self.low != self.dtype:
+            memory.append(self.room("weights", largest, dtype=self.low))
         samples, heads = max(1, self.together // self.heads), min(self.heads, self.together)
         steps = list(itertools.starmap(Step, itertools.product(parts(self.samples, samples), parts(self.heads, heads))))
-        tiles = {sizes: self._tiles(buffers, math.prod(sizes)) for sizes in {step.sizes for step in steps}}
-        return [(step, tiles[step.sizes]) for step in steps]
+        blocks = {sizes: self._blocks(memory, math.prod(sizes)) for sizes in {step.sizes for step in steps}}
+        return [(step, blocks[step.sizes]) for step in steps]
 
-    def _tiles(self, buffers: Tensor, together: int) -> list[Tile]:
-        """Cut the queries; leave out those that see nothing."""
+    def _blocks(self, memory: list[Tensor], together: int) -> list[Block]:
+        """Cut the rows, and the columns that each part of them sees; leave out rows that see nothing."""
         found = []
-        for rows in parts(self.queries, self.rows):
-            columns = slice(0, self.keys) if self.band is None else self.band.columns(rows, self.keys)
-            if columns.start < columns.stop:
-                sizes = together, self.share, rows.stop - rows.start, columns.stop - columns.start
-                scores, spare = buffers[0, : math.prod(sizes)].view(sizes), buffers[-1, : math.prod(sizes)].view(sizes)
-                edges = self._edges(scores, rows, columns)
-                found.append(Tile(rows, columns, scores.flatten(1, 2), scores, spare.flatten(1, 2), edges))
+        for rows in parts(self.sizes[0], self.rows):
+            seen = slice(0, self.sizes[1]) if self.band is None else self.band.columns(rows, self.sizes[1])
+            columns = parts(seen.stop - seen.start, self.columns) if seen.start < seen.stop else []
+            columns = [slice(seen.start + part.start, seen.start + part.stop) for part in columns]
+            found.append(Block(rows, [self._tile(memory, together, rows, part) for part in columns]))
         return found
+
+    def _tile(self, memory: list[Tensor], together: int, rows: slice, columns: slice) -> Tile:
+        sizes = together, self.share, rows.stop - rows.start, columns.stop - columns.start
+        numbers, flat = math.prod(sizes), (0, 1) if self.turned else (1, 2)
+        scores, other = (part[:numbers].view(sizes) for part in (memory[0], memory[-1]))
+        weights, spare = scores, other
+        if self.low != self.dtype:
+            weights, spare = other, memory[0].view(self.low)[:numbers].view(sizes)
+        product, weights, spare = (t.flatten(*flat) for t in (scores, weights, spare))
+        return Tile(columns, scores, product, weights, spare, self._edges(scores, rows, columns))
 
     def _edges(self, scores: Tensor, rows: slice, columns: slice) -> list[Edge]:
         """Find the triangles at both ends of a band."""
-        if self.band is None or self.triangle is None:
+        if self.band is None:
             return []
         offset, window = self.band
-        ends = [(rows.start + offset, self.triangle)]
-        if window is not None:
-            ends.append((rows.start + offset - window + 1, self.triangle.t()))
+        starts = [rows.start + offset] + ([] if window is None else [rows.start + offset - window + 1])
         found = []
-        for start, triangle in ends:
+        for start, triangles in zip(starts, self.triangles, strict=False):
             low, high = max(start, columns.start), min(start + self.rows, columns.stop)
             if low < high:
-                seen = triangle[: rows.stop - rows.start, low - start : high - start]
-                place = scores[..., low - columns.start : high - columns.start]
-                found.append(Edge(place, seen.log(), seen))
+                hidden, seen = (t[: rows.stop - rows.start, low - start : high - start] for t in triangles)
+                found.append(Edge(scores[..., low - columns.start : high - columns.start], hidden, seen))
         return found
 
-    def hide_(self, tile: Tile, step: Step) -> None:
+    def hide_(self, tile: Tile, step: Step, rows: slice) -> None:
         """Add to a tile's scores what the mask adds, and −∞ where nobody may look.
+
+        The backward pass does without −∞: it knows that no exponential that counts is above 1.
 
         Args:
             tile: whose scores are there.
             step: of which heads.
+            rows: of which rows.
         """
-        for edge in tile.edges:
-            edge.place.add_(edge.hidden)
+        if not self.turned:
+            for edge in tile.edges:
+                edge.place.add_(edge.hidden)
         if self.mask is not None:
-            part = self._of_mask(self.mask, tile, step)
+            part = self._of_mask(self.mask, tile, step, rows)
             added = torch.where(part, 0.0, -math.inf) if part.dtype == torch.bool else part
             self._as_mask(tile, step).add_(added)
 
-    def exponentiate_(self, tile: Tile, step: Step) -> Tensor:
+    def exponentiate_(self, tile: Tile, step: Step, rows: slice) -> None:
         """Turn differences to the largest scores into exponentials, zero where nobody may look.
 
         Args:
             tile: whose differences are there.
             step: of which heads.
+            rows: of which rows.
         """
-        tile.scores.clamp_(min=LOWEST).exp_()
+        tile.scores.clamp_(LOWEST, 0.0 if self.turned else None).exp_()
         for edge in tile.edges:
             edge.place.mul_(edge.seen)
         if self.mask is not None:
-            part = self._of_mask(self.mask, tile, step)
+            part = self._of_mask(self.mask, tile, step, rows)
             self._as_mask(tile, step).mul_(part if part.dtype == torch.bool else part > -math.inf)
-        return tile.scores
 
-    def _of_mask(self, mask: Tensor, tile: Tile, step: Step) -> Tensor:
+    def _of_mask(self, mask: Tensor, tile: Tile, step: Step, rows: slice) -> Tensor:
         """Take a tile's part of the mask, whole where that stretches."""
-        cuts = *step, slice(None), tile.rows, tile.columns
+        cuts = *step, slice(None), rows, tile.columns
         return mask[tuple(part if size > 1 else slice(None) for part, size in zip(cuts, mask.shape, strict=True))]
 
     def _as_mask(self, tile: Tile, step: Step) -> Tensor:
         """View a tile's scores as the mask is: [samples, heads, share, rows, columns]."""
-        return tile.scores.view(*step.sizes, self.share, -1, tile.scores.shape[-1])
+        return tile.scores.view(*step.sizes, *tile.scores.shape[1:])
 
 
 def parts(size: int, step: int) -> list[slice]:

@@ -47,6 +47,20 @@ class Band(NamedTuple):
         start = 0 if self.window is None else max(0, rows.start + self.offset - self.window + 1)
         return slice(start, min(rows.stop + self.offset, keys))
 
+    def turned(self, queries: int, keys: int) -> "Band":
+        """Give the band of the keys: key j is seen by the queries i where j − offset ≤ i < j − offset + window.
+
+        Args:
+            queries: L.
+            keys: S.
+
+        Example:
+            >>> bool((Band(1, 2).turned(2, 4).mask(4, 2) == Band(1, 2).mask(2, 4).t()).all())
+            True
+        """
+        window = self.window or max(1, queries + keys + self.offset)  # none at all: wider than there are keys
+        return Band(window - self.offset - 1, window)
+
     def hides_nothing(self, queries: int, keys: int) -> bool:
         """Say whether every query sees every key.
 

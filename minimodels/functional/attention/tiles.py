@@ -5,17 +5,15 @@ tile uses again, and that stays in the processor's cache from the product that f
 The row is whole, so its softmax is the exact one: no running maximum has to be corrected, as it would be with tiles
 of keys. Causality cuts the row at the diagonal, a window at its other end too: what nobody may see is not computed.
 
-With e = exp(s − m), m = max s and l = Σ e of every row, the weights are p = e / l and the output is o = e·V / l.
-The derivative, from g = ∂o, is
+With e = exp(s − m), m = max s and l = Σ e of every row, the weights are p = e / l and the output is o = e·V / l. The
+derivative is in tiles_derivative.py.
 
-    ∂V = pᵀ·g,   ∂p = g·Vᵀ,   ∂s = p∘(∂p − δ),  δ = Σ p∘∂p = Σ g∘o,   ∂Q = ∂s·K,   ∂K = ∂sᵀ·Q
-
-The backward pass makes the scores anew from Q and K, as it has not kept them. It keeps m and l, two numbers a row.
-(m + log l, which one would rather keep, loses l where m is huge: where a mask adds the smallest of all numbers.) 1/l is
-made a factor of g, which has few columns, so that e serves in the place of p: no pass over the tile divides.
+In bfloat16 the scores, their exponentials and l are float32, and so is the product that makes the scores: it is in the
+exponent, where a rounding counts as many times as the score is large. Where the processor has a unit for it, the other
+product is of the weights, rounded once, and the values as they are.
 
 References: Milakov & Gimelshein 2018, arXiv:1805.02867 (softmax and memory); Rabe & Staats 2021, arXiv:2112.05682
-(attention in pieces); Dao et al. 2022, arXiv:2205.14135, sections 3.1 and B.2 (the tiles, and the derivative).
+(attention in pieces); Dao et al. 2022, arXiv:2205.14135, section 3.1 (the tiles).
 """
 
 from typing import Any
@@ -23,10 +21,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention.cutting import Cut
+from minimodels.functional.attention.cutting import Cut, Tile
 from minimodels.functional.attention.definition import by_autograd
 from minimodels.functional.attention.masks import Band
-from minimodels.functional.matmul import add_batched_product_, batched_product
+from minimodels.functional.attention.tiles_derivative import derivative
+from minimodels.functional.matmul import batched_product
 from minimodels.functional.transforms import apply, steps_aside
 
 
@@ -82,8 +81,8 @@ class _Tiled(torch.autograd.Function):
             wanted = ctx.needs_input_grad[:3]
             found = by_autograd(wanted, (query, key, value), mask, ctx.band, ctx.scale, gradient)
         else:
-            cut = Cut(query, key, mask, ctx.band)
-            found = _backward(cut, query, key, value, ctx.scale, output, largest, total, gradient)
+            cut = Cut(query, key, mask, ctx.band, turned=True)
+            found = derivative(cut, query, key, value, ctx.scale, output, largest, total, gradient)
         return (*found, None, None, None)
 
 
@@ -97,64 +96,46 @@ def _forward(cut: Cut, query: Tensor, key: Tensor, value: Tensor, scale: float) 
         output.zero_()
         largest.zero_()
         total.fill_(1)
-    for step, tiles in cut.steps(query):
-        q = (queries[step].to(cut.dtype) * scale).flatten(0, 1)  # [P, share, L, d]
-        k, v = (t[step].flatten(0, 1).to(cut.dtype) for t in (key, value))  # [P, S, …]
-        largest_, total_, output_ = largest[step].flatten(0, 1), total[step].flatten(0, 1), outputs[step]
-        v = v.transpose(1, 2)
-        for tile in tiles:
-            rows, columns, scores, by_head, *_ = tile
-            batched_product(q[:, :, rows].flatten(1, 2), k[:, columns], out=scores)
-            cut.hide_(tile, step)
-            m = torch.amax(by_head, -1, keepdim=True, out=largest_[:, :, rows])
+    for step, blocks in cut.steps():
+        q, m, l = (t[step].flatten(0, 1) for t in (queries, largest, total))  # [P, share, L, …]
+        k, v = (t[step].flatten(0, 1) for t in (key, value))  # [P, S, …]
+        q, k, v = cut.cast("q", q, cut.dtype), cut.cast("k", k, cut.dtype), cut.cast("v", v, cut.low)
+        y, v = outputs[step], v.transpose(1, 2)
+        tiles = [
+            (
+                tile,
+                rows,
+                q[:, :, rows].flatten(1, 2),
+                k[:, at],
+                v[..., at],
+                m[:, :, rows],
+                l[:, :, rows],
+                y[..., rows, :],
+            )
+            for rows, found in blocks
+            for tile in found
+            for at in [tile.columns]
+        ]
+        for tile, rows, q_, k_, v_, m_, l_, y_ in tiles:
+            batched_product(q_, k_, out=tile.product, scale=scale)
+            cut.hide_(tile, step, rows)
+            torch.amax(tile.scores, -1, keepdim=True, out=m_)
             if cut.blind:
-                m.clamp_(min=torch.finfo(cut.dtype).min)  # −∞ − (−∞) is no number
-            by_head.sub_(m)
-            cut.exponentiate_(tile, step)
-            l = torch.sum(by_head, -1, keepdim=True, out=total_[:, :, rows])
+                m_.clamp_(min=torch.finfo(cut.dtype).min)  # −∞ − (−∞) is no number
+            tile.scores.sub_(m_)
+            cut.exponentiate_(tile, step, rows)
+            torch.sum(tile.scores, -1, keepdim=True, out=l_)
             if cut.blind:
-                l.clamp_(min=1)  # the largest score adds exp(0) to the sum, wherever anything is seen
-            o = batched_product(scores, v[..., columns], out=q.new_empty(*scores.shape[:2], width))
-            y = output_[..., rows, :]
-            torch.div(o.view(y.shape), l.view(*y.shape[:4], 1), out=y)
+                l_.clamp_(min=1)  # the largest score adds exp(0) to the sum, wherever anything is seen
+            _weigh(cut, tile, l_, v_, y_)
     return output, largest, total
 
 
-def _backward(
-    cut: Cut,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scale: float,
-    output: Tensor,
-    largest: Tensor,
-    total: Tensor,
-    gradient: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Give ∂Q, ∂K and ∂V."""
-    queries, outputs, gradients = map(cut.by_heads, (query, output, gradient))
-    dq = torch.zeros_like(query) if cut.blind else torch.empty_like(query)
-    dk, dv = (t.new_zeros(t.shape, dtype=cut.dtype) for t in (key, value))
-    dqs = cut.by_heads(dq)
-    for step, tiles in cut.steps(query, spare=True):
-        k, v = (t[step].flatten(0, 1).to(cut.dtype) for t in (key, value))  # [P, S, …]
-        dk_, dv_, dq_ = dk[step].flatten(0, 1), dv[step].flatten(0, 1), dqs[step]
-        m, l, y = (t[step].flatten(0, 1) for t in (largest, total, outputs))  # [P, share, L, …]
-        q = (queries[step].to(cut.dtype) * scale).flatten(0, 1)
-        g = gradients[step].flatten(0, 1) / l
-        delta = (g * y).sum(-1, keepdim=True)
-        for tile in tiles:
-            rows, columns, e, by_head, ds, _ = tile
-            q_, g_, k_ = q[:, :, rows].flatten(1, 2), g[:, :, rows].flatten(1, 2), k[:, columns]
-            batched_product(q_, k_, out=e)
-            cut.hide_(tile, step)
-            by_head.sub_(m[:, :, rows])
-            cut.exponentiate_(tile, step)
-            add_batched_product_(dv_[:, columns], e.transpose(1, 2), g_.transpose(1, 2))
-            batched_product(g_, v[:, columns], out=ds)
-            ds.sub_(delta[:, :, rows].flatten(1, 2)).mul_(e)
-            add_batched_product_(dk_[:, columns], ds.transpose(1, 2), q_.transpose(1, 2))
-            place = dq_[..., rows, :]
-            d = batched_product(ds, k_.transpose(1, 2), out=torch.empty_like(q_))
-            torch.mul(d.view(place.shape), scale, out=place)
-    return dq, dk.to(key.dtype), dv.to(value.dtype)
+def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) -> None:
+    """Write e·V / l. Where the product rounds, the sum must be 1 before: else the output were rounded twice."""
+    product = cut.room("o", *tile.scores.shape[:3], values.shape[1], dtype=cut.low)
+    if cut.low != cut.dtype:
+        tile.scores.div_(total)
+        tile.weights.copy_(tile.product)
+    batched_product(tile.weights, values, out=product.flatten(1, 2))
+    output.copy_((product if cut.low != cut.dtype else product.div_(total)).view(output.shape))

@@ -229,7 +229,8 @@ def _attention_work(setup: Setup) -> int:
     stream = setup.rows * c.n_embd
     if keeps_scores(setup):
         return 4 * 4 * c.n_head * setup.rows * T + 8 * b * stream
-    rows, tile = (cutting.DEVICE_ROWS, cutting.DEVICE_TILE) if setup.accelerator else (cutting.ROWS, cutting.TILE)
-    rows = min(T, rows)
+    rows, tile = (cutting.DEVICE_ROWS, cutting.DEVICE_TILE) if setup.accelerator else (cutting.KEYS, cutting.BLOCK)
+    rows, width = min(T, rows), c.n_embd // c.n_head
     heads = min(max(1, tile // (rows * T)), setup.batch * c.n_head)
-    return heads * 4 * (2 * rows * T + 6 * T * c.n_embd // c.n_head) + (2 * b + 2 * 4) * stream + 8 * rows**2
+    held = 28 * T * width + 8 * rows * width  # seven of float32, or four and six of 16 bits; sums of keys and values
+    return heads * ((4 + b) * rows * T + held) + (3 * b + 4) * stream + 4 * rows**2

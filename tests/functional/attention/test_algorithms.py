@@ -45,13 +45,15 @@ def operands(draw):
 
 
 @FORMS
-@given(case=operands(), band=BANDS, sizes=st.tuples(st.integers(1, 8), st.sampled_from([1, 20, 60, 1 << 18])),
-       order=st.sampled_from([1, 2]))  # fmt: skip
+@given(case=operands(), band=BANDS, order=st.sampled_from([1, 2]), sizes=st.fixed_dictionaries(
+    {name: st.integers(1, 8) for name in ("ROWS", "LEAST", "KEYS", "QUERIES")}
+    | {name: st.sampled_from([1, 20, 60, 1 << 18]) for name in ("TILE", "BLOCK")}
+))  # fmt: skip
 def test_is_the_definition(attention, case, band, sizes, order):
     *inputs, mask = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "ROWS", sizes[0])
-        patch.setattr(cutting, "TILE", sizes[1])
+        for name, size in sizes.items():
+            patch.setattr(cutting, name, size)
         assert_equivalent(
             lambda *o: attention(*o, mask, band, 0.5).contiguous(),
             lambda *o: by_definition(*o, mask, band, 0.5).contiguous(),
@@ -90,7 +92,8 @@ def test_the_other_library_for_products(monkeypatch):
         pytest.skip("this PyTorch carries no oneDNN")
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
     monkeypatch.setattr(matmul, "LARGE", 1)
-    monkeypatch.setattr(cutting, "ROWS", 16)
+    for name in ("ROWS", "KEYS", "QUERIES"):
+        monkeypatch.setattr(cutting, name, 16)
     q, k, v = (noise(1, 2, 40, 8, seed=i, dtype=torch.float32) for i in range(3))
     for band in (None, Band()):
         assert_equivalent(
@@ -123,7 +126,8 @@ def largest_tensor(length):
 
 def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
     monkeypatch.setattr(cutting, "TILE", 1 << 14)
-    monkeypatch.setattr(cutting, "ROWS", 16)
+    for name, size in {"ROWS": 16, "LEAST": 1, "KEYS": 16, "QUERIES": 128, "BLOCK": 1 << 12}.items():
+        monkeypatch.setattr(cutting, name, size)
     monkeypatch.setattr(choice, "KEPT", 1 << 14)
     lengths = 512, 2048
     short, long = map(largest_tensor, lengths)
@@ -135,9 +139,9 @@ def test_a_window_costs_its_width_and_not_the_length(monkeypatch):
     products = []
     plain = tiles.batched_product
 
-    def counted(a, b, out=None):
+    def counted(a, b, *args, **kwargs):
         products.append(a.shape[0] * a.shape[1] * a.shape[2] * b.shape[1])
-        return plain(a, b, out)
+        return plain(a, b, *args, **kwargs)
 
     monkeypatch.setattr(tiles, "batched_product", counted)
     q, k, v = (noise(1, 1, 2048, 4, seed=i) for i in range(3))

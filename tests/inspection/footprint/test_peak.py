@@ -33,8 +33,10 @@ def test_small_and_real(given, batch):
 @pytest.fixture
 def as_on_an_accelerator(monkeypatch):
     """Tiles and chunks as large as there, on the CPU, whose tensors are the ones that can be watched here."""
-    monkeypatch.setattr(cutting, "ROWS", cutting.DEVICE_ROWS)
-    monkeypatch.setattr(cutting, "TILE", cutting.DEVICE_TILE // torch.get_num_threads())
+    for rows in ("ROWS", "LEAST", "KEYS"):
+        monkeypatch.setattr(cutting, rows, cutting.DEVICE_ROWS)
+    for tile in ("TILE", "BLOCK"):
+        monkeypatch.setattr(cutting, tile, cutting.DEVICE_TILE // torch.get_num_threads())
     monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK // torch.get_num_threads())
     monkeypatch.setattr(surprise, "PIECE", 1 << 40)
