@@ -3,6 +3,7 @@
 definition.py   the equation; every derivative of every order, and the weights for those who ask for them
 batched.py      all heads at once, the weights kept: for short sequences, and for dropout
 tiles.py        a few rows of the weights at a time, which are made anew for the derivative: memory linear in the length
+tiles_derivative.py   and that derivative: tiles of some keys and some queries
 cutting.py      how the scores are cut into tiles
 choice.py       which of them serves whom
 masks.py        who may look where

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.testing._internal.common_methods_invocations import op_db
 
 from minimodels import functional as F
+from minimodels.functional import matmul
 from minimodels.functional.attention import choice
 from minimodels.tap import listening
 from minimodels.testing import assert_equivalent, assert_same, attention_cases, tensors
@@ -208,8 +209,10 @@ def test_dropout_draws_torchs_mask(p, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("causal", [False, True])
-def test_low_precision_is_as_near_as_torchs(form, dtype, causal):
-    """Against the definition in float64: at most twice as far as torch's, and a rounding."""
+@pytest.mark.parametrize("fast", [False, True])
+def test_low_precision_is_as_near_as_torchs(form, dtype, causal, fast, monkeypatch):
+    """Against the definition in float64: at most twice as far as torch's, and a rounding; whatever the products' type."""
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: fast)
     exact = operands(1, 2, queries=200, keys=200, width=16, out=16)
     upstream, found = noise(1, 2, 200, 16, seed=3), []
     for f, kind in ((F, torch.float64), (F, dtype), (T, dtype)):
@@ -220,6 +223,15 @@ def test_low_precision_is_as_near_as_torchs(form, dtype, causal):
         assert mine.dtype == dtype
         errors = [(t.double() - truth).abs().max() / truth.abs().max() for t in (mine, theirs)]
         assert errors[0] <= 2 * errors[1] + torch.finfo(dtype).eps
+
+
+def test_values_that_are_alike_leave_queries_no_gradient(form):
+    """What is taken away from the products of gradients and values is known better than bfloat16 holds it."""
+    q, k, g = (t.bfloat16() for t in (noise(1, 2, 40, 16, seed=seed) for seed in range(3)))
+    v = noise(1, 2, 1, 16, seed=3).bfloat16().repeat(1, 1, 40, 1)
+    q.requires_grad_()
+    (found,) = torch.autograd.grad(F.scaled_dot_product_attention(q, k, v), q, g)
+    assert found.abs().max() < 1e-4
 
 
 def test_autocast_computes_as_torch_does():

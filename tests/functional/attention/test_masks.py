@@ -35,6 +35,12 @@ def test_a_window_of_all_keys_forbids_nothing_more(queries, keys):
     assert torch.equal(F.causal_mask(queries, keys, window=max(keys, 1)), F.causal_mask(queries, keys))
 
 
+@given(queries=LENGTHS, keys=LENGTHS, offset=st.integers(-9, 9), window=WINDOWS)
+def test_a_turned_band_is_its_mask_turned(queries, keys, offset, window):
+    band = Band(offset, window)
+    assert torch.equal(band.turned(queries, keys).mask(keys, queries), band.mask(queries, keys).t())
+
+
 def test_masks_combine():
     seen = torch.tensor([[True, False], [True, True]])
     added = torch.tensor([[0.5, 1.5]])
