@@ -211,7 +211,7 @@ def test_dropout_draws_torchs_mask(p, dtype):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("fast", [False, True])
 def test_low_precision_is_as_near_as_torchs(form, dtype, causal, fast, monkeypatch):
-    """Against the definition in float64: at most twice as far as torch's, and a rounding, by either type of products."""
+    """Against the definition in float64: at most twice as far as torch's, and a rounding."""
     monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: fast)
     exact = operands(1, 2, queries=200, keys=200, width=16, out=16)
     upstream, found = noise(1, 2, 200, 16, seed=3), []
