@@ -183,20 +183,6 @@ def product_dtype(operand: Tensor) -> torch.dtype:
     return accumulator(operand.dtype)
 
 
-@functools.cache
-def bfloat16_is_fast() -> bool:
-    """Say whether this machine's processor multiplies matrices of bfloat16 faster than those of float32.
-
-    Returns:
-        whether it has a unit for them (AMX).
-
-    Example:
-        >>> bfloat16_is_fast() in (True, False)
-        True
-    """
-    return bool(torch.cpu._is_amx_tile_supported()) and torch.backends.mkldnn.is_available()
-
-
 LARGE = 1 << 23
 """Multiply-adds from which oneDNN's product makes up for what calling it costs.
 
@@ -325,7 +311,7 @@ def bfloat16_is_fast() -> bool:
         >>> bfloat16_is_fast() in (True, False)
         True
     """
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported()) and torch.backends.mkldnn.is_available()
 
 
 def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:

@@ -18,6 +18,7 @@ checks.py       what goes in
 All are public and tested against each other and against torch.nn.functional.
 """
 
+import torch
 from torch import Tensor
 
 from minimodels.functional.conv import (
@@ -239,5 +240,8 @@ def _convolve(
             f"Kernel size: {windows.kernel}. Kernel size can't be greater than actual input size "
             f"(dilation {windows.dilation})"
         )
+    layout = checks.output_layout(input, weight)
+    if layout is not torch.contiguous_format:  # turned once before, not a window at a time
+        input = input.contiguous(memory_format=layout)
     output = choice.convolve(input, weight, bias, windows)
-    return tap("convolution.output", output.contiguous(memory_format=checks.output_layout(input, weight)))
+    return tap("convolution.output", output.contiguous(memory_format=layout))

@@ -2,7 +2,8 @@
 
     rows [windows, kernel·C]  ×  kernels [O, kernel·C]ᵀ  =  output [windows, O]
 
-A row is made of runs of memory as long as a line of the kernel in all its channels.
+A row is made of runs of memory as long as a line of the kernel in all its channels. Channels-last images come out of
+the product as they are wanted.
 """
 
 import math
@@ -13,9 +14,15 @@ from torch import Tensor
 
 from minimodels.functional.conv.frame import Buffer, chunks, framed
 from minimodels.functional.layout import image_layout
-from minimodels.functional.matmul import product
+from minimodels.functional.matmul import product, product_into
 from minimodels.functional.precision import accumulator
 from minimodels.shapes import Windows
+
+SHORT = 12
+"""Numbers in a run of rows below which columns are copied instead, whose runs are lines of the output.
+
+Milliseconds for 64x1x28x28, 3x3, on two threads of an Intel Xeon: rows are copied in 0.47, columns in 0.09.
+"""
 
 
 def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -33,10 +40,17 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
     """
     counts, groups = windows.output_size(x.shape[2:]), windows.groups
     kernels = kernel_rows(w, groups)  # [G, O/G, kernel·C/G]
-    if image_layout(x) is torch.contiguous_format:
-        y = x.new_empty(x.shape[0], w.shape[0], *counts)
-    else:
-        y = x.new_empty(x.shape[0], *counts, w.shape[0]).movedim(-1, 1)
+    last = image_layout(x) is not torch.contiguous_format
+    if last and groups == 1 and not torch.compiler.is_compiling():
+        y = x.new_empty(x.shape[0], *counts, w.shape[0])
+        for chunk, rows in _rows(x, windows):
+            _multiply_into(y[chunk].view(-1, w.shape[0]), rows[0], kernels[0], bias)
+        return y.movedim(-1, 1)
+    y = (
+        x.new_empty(x.shape[0], *counts, w.shape[0]).movedim(-1, 1)
+        if last
+        else x.new_empty(x.shape[0], w.shape[0], *counts)
+    )
     for chunk, rows in _rows(x, windows):  # [G, L, kernel·C/G], a row for each of the chunk's L windows
         flat = grouped_product(rows, kernels, bias)  # [G, L, O/G]
         y[chunk] = flat.transpose(0, 1).reshape(-1, *counts, w.shape[0]).movedim(-1, 1)
@@ -128,6 +142,14 @@ def grouped_product(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     return torch.bmm(a, b.mT) if bias is None else torch.baddbmm(bias.view(a.shape[0], 1, -1), a, b.mT)
 
 
+def _multiply_into(y: Tensor, rows: Tensor, kernels: Tensor, bias: Tensor | None) -> None:
+    """Write rows·kernelsᵀ + bias where the output is; the bias afterwards, for it would first be copied to each row."""
+    if bias is None or accumulator(y.dtype) is not y.dtype:  # 16 bits: add before the sum is rounded
+        product_into(y, rows, kernels, bias)
+    else:
+        product_into(y, rows, kernels).add_(bias)
+
+
 def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
     """Lay the windows out as rows, a chunk of the batch at a time."""
     if torch.compiler.is_compiling():
@@ -135,7 +157,18 @@ def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
         return
     buffer, elements = Buffer(x), math.prod(windows.output_size(x.shape[2:])) * x.shape[1] * math.prod(windows.kernel)
     for chunk, image in framed(x, windows, elements, last=True):
-        yield chunk, _as_rows(buffer.copied(_window_view(image, windows)), windows)
+        view = _window_view(image, windows)
+        if windows.kernel[-1] * view.shape[-1] < SHORT:
+            yield chunk, _as_columns(buffer, view, windows).mT
+        else:
+            yield chunk, _as_rows(buffer.copied(view), windows)
+
+
+def _as_columns(buffer: Buffer, view: Tensor, windows: Windows) -> Tensor:
+    """Copy a view of all windows the other way round, a column for each window, [G, kernel·C/G, L]."""
+    places = range(1, 2 + len(windows.kernel))
+    turned = view.movedim([*places], [*range(-len(places), 0)])
+    return buffer.copied(turned).flatten(-len(places)).flatten(1, -2)
 
 
 def _as_rows(copied: Tensor, windows: Windows) -> Tensor:
