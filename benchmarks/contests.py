@@ -15,6 +15,7 @@ from minimodels.functional import attention as forms
 from minimodels.functional import lstm as lstms
 from minimodels.functional.conv import choice
 from minimodels.functional.recurrence import Steps, Weights, layer
+from minimodels.functional.recurrence.running import SHORT
 from minimodels.shapes import Windows
 
 Entrant = Callable[..., Tensor]
@@ -134,7 +135,7 @@ def lstm(sweep: str, axis: str, place: int, *, batch: int = 64, length: int = 10
 
     def sequence(x: Tensor, *weights: Tensor) -> Tensor:
         steps = Steps((x.shape[1],) * x.shape[0])
-        y, _ = layer(lstms.LSTM, x.flatten(0, 1), steps, first(x, weights[1]), Weights(*weights))
+        y, _ = layer(lstms.LSTM, x.flatten(0, 1), steps, first(x, weights[1]), Weights(*weights), short=0)
         return y.view(*x.shape[:2], -1)
 
     def torchs(x: Tensor, *weights: Tensor) -> Tensor:
@@ -150,7 +151,7 @@ def lstm(sweep: str, axis: str, place: int, *, batch: int = 64, length: int = 10
         make=make,
         entrants={"definition": definition, "sequence": sequence, "torch": torchs},
         exact=definition,
-        chosen=lambda *_: "sequence",
+        chosen=lambda x, *_: "definition" if len(x) < SHORT else "sequence",
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minimodels import nn
 from minimodels.functional.gru import GRU
 from minimodels.functional.lstm import LSTM, sequence
-from minimodels.functional.recurrence import Steps, Trail, Weights, buffers, layer, stack, unroll
+from minimodels.functional.recurrence import Steps, Trail, Weights, buffers, layer, running, stack, unroll
 from minimodels.functional.rnn import RELU, TANH
 from minimodels.nn.utils.rnn import pack_sequence, unpack_sequence
 from minimodels.tap import listening
@@ -125,6 +125,22 @@ def test_outputs_may_be_overwritten_before_the_backward_pass(kind):
         gradients.append(torch.autograd.grad(loss, (x, weights.w_hh)))
     for clean, spoilt in zip(*gradients, strict=True):
         assert torch.equal(clean, spoilt)
+
+
+@layers
+@pytest.mark.parametrize("longer", [False, True])
+def test_a_few_steps_are_the_definition_and_say_the_same(kind, longer, monkeypatch):
+    limit = 4
+    monkeypatch.setattr(running, "SHORT", limit)
+    layer, x = LAYERS[kind](2, 3).double(), torch.randn(limit - 1 + longer, 2, 2, dtype=torch.float64)
+    twin = getattr(torch.nn, kind)(2, 3).double()
+    twin.load_state_dict(layer.state_dict())
+    assert_equivalent(lambda x: layer(x)[0], lambda x: twin(x)[0], x, order=1)
+    node, names = layer(x)[0].grad_fn, []
+    while node is not None:
+        names.append(node.name())
+        node = node.next_functions[0][0] if node.next_functions else None
+    assert any("_Sequence" in name for name in names) == longer
 
 
 @layers

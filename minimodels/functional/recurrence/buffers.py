@@ -175,5 +175,5 @@ def _by_chunks(
         rows = x[chunk.rows]
         part = product_into(buffer[chunk.rows] if keep else buffer[: len(rows)], rows, w, bias)
         shares = chunk.split(part)
-        parts = [chunk.split(gate) for gate in part.view(len(rows), gates, -1).unbind(1)]
+        parts = [chunk.split(gate) for gate in part.view(len(rows), gates, part.shape[1] // gates).unbind(1)]
         yield from ((t, shares[t], [gate[t] for gate in parts]) for t in chunk.steps)

@@ -12,6 +12,13 @@ from minimodels.functional.recurrence.parts import Cell, State, Steps, Weights
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
 
+SHORT = 4
+"""Steps below which the definition serves: there is too little to do together.
+
+Milliseconds of the definition and of the fast sequence, 64 sequences, 128 wide, on two threads of an Intel Xeon: LSTM
+of 1 step 0.41 and 0.75, with backward 1.08 and 1.99; of 4 steps 1.40 and 1.37, with backward 3.95 and 3.71.
+"""
+
 
 def layer(
     cell: Cell,
@@ -20,13 +27,15 @@ def layer(
     state: State,
     weights: Weights,
     step: Callable[[Tensor, State, Weights], State] | None = None,
+    short: int | None = None,
 ) -> tuple[Tensor, State]:
     """Run one layer in one direction, by the fast sequence where that is defined and otherwise by the definition.
 
-    The definition serves transforms, compilers and listeners, complex numbers, projections, and a step of the
-    caller's own. Numbers of 16 bits are computed with in float32, and rounded once at the end; but of bfloat16 the fast
-    sequence of a cell that is `narrow` multiplies what it is given, as processors with units for bfloat16 do several
-    times faster, and rounds each product as it rounds h. The state, the gates and all sums over steps stay in float32.
+    The definition serves transforms, compilers and listeners, complex numbers, projections, a few steps, and a step of
+    the caller's own. Numbers of 16 bits are computed with in float32, and rounded once at the end; but of bfloat16 the
+    fast sequence of a cell that is `narrow` multiplies what it is given, as processors with units for bfloat16 do
+    several times faster, and rounds each product as it rounds h. The state, the gates and all sums over steps stay in
+    float32.
 
     Args:
         cell: the kind of cell.
@@ -35,6 +44,7 @@ def layer(
         state: the first state of each sequence.
         weights: the parameters.
         step: taken in place of the cell's own.
+        short: in place of `SHORT`.
 
     Shape:
         - x: [rows, I]; each state: [N, features]
@@ -48,7 +58,8 @@ def layer(
     x, state, weights = lowered(cell, x, state, weights)
     kind = torch.promote_types(x.dtype, state[0].dtype)
     wide = accumulator(kind)
-    fast = step is None and weights.w_hr is None and _fast(x, *state)
+    long = len(steps.sizes) >= (SHORT if short is None else short)
+    fast = long and step is None and weights.w_hr is None and _fast(x, *state)
     factors = kind if fast and kind is torch.bfloat16 and cell.narrow else wide
     x, state, weights = x.to(factors), cast_state(state, wide), weights.mapped(lambda w: w.to(factors))
     with without_autocast(x):
