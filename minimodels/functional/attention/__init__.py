@@ -4,6 +4,7 @@ definition.py   the equation; every derivative of every order, and the weights f
 batched.py      all heads at once, the weights kept: for short sequences, and for dropout
 tiles.py        a few rows of the weights at a time, which are made anew for the derivative: memory linear in the length
 tiles_derivative.py   and that derivative: tiles of some keys and some queries
+weighted.py     the weights handed out beside the output, made in the same tiles
 cutting.py      how the scores are cut into tiles
 choice.py       which of them serves whom
 masks.py        who may look where
@@ -14,7 +15,7 @@ All are public and tested against each other and against torch.nn.functional.
 
 from torch import Tensor
 
-from minimodels.functional.attention import batched, checks, choice, cutting, definition, masks, tiles
+from minimodels.functional.attention import batched, checks, choice, cutting, definition, masks, tiles, weighted
 from minimodels.functional.attention.definition import attention_and_weights
 from minimodels.functional.attention.masks import Band, causal_mask, combine_masks
 from minimodels.functional.precision import autocast_to_low_precision
@@ -33,6 +34,7 @@ __all__ = [
     "masks",
     "scaled_dot_product_attention",
     "tiles",
+    "weighted",
 ]
 
 

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention import batched, definition, tiles
+from minimodels.functional.attention import batched, definition, tiles, weighted
 from minimodels.functional.attention.masks import Band, combine_masks
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
@@ -79,6 +79,35 @@ def attend(
     else:
         y = tiles.attention(q, k, v, mask, band, scale)
     return y if len(leading) == 2 else y.view(*leading, *y.shape[-2:])
+
+
+def attend_with_weights(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Compute attention and its weights: in tiles where nothing drops them and nobody listens to what lies between.
+
+    Args:
+        query: Q.
+        key: K.
+        value: V.
+        mask: booleans, or numbers that are added; None lets everyone look.
+        dropout_p: probability with which a weight is zeroed.
+
+    Shape:
+        - query: [N, H, L, d]; key: [N, H, S, d]; value: [N, H, S, e]; mask: broadcastable to [N, H, L, S]
+        - Output: [N, H, L, e] and [N, H, L, S]
+
+    See: weighted.py; tests/functional/attention/test_algorithms.py.
+
+    Example:
+        >>> x = torch.ones(1, 1, 2, 1)
+        >>> attend_with_weights(x, x, x, None)[1].flatten()
+        tensor([0.5000, 0.5000, 0.5000, 0.5000])
+    """
+    if dropout_p > 0 or choose(query, key, value, mask) == "definition":
+        return definition.attention_and_weights(query, key, value, mask, None, dropout_p)
+    mask = None if mask is None else _mask_in_four_dimensions(mask, query.shape[:2])
+    return weighted.attention(query, key, value, mask, 1 / math.sqrt(query.shape[-1]))
 
 
 def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float = 0.0) -> str:

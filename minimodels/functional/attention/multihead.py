@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.affine import linear
-from minimodels.functional.attention import attention_and_weights, scaled_dot_product_attention
+from minimodels.functional.attention import scaled_dot_product_attention
+from minimodels.functional.attention.choice import attend_with_weights
 from minimodels.functional.attention.multihead_arguments import (
     check_added,
     check_dimensions,
@@ -126,7 +127,7 @@ def multi_head_attention_forward(
 
     p, weights = dropout_p if training else 0.0, None
     if need_weights:
-        heads, weights = attention_and_weights(q, k, v, mask, dropout_p=p)  # [N, H, L, d] and [N, H, L, S]
+        heads, weights = attend_with_weights(q, k, v, mask, p)  # [N, H, L, d] and [N, H, L, S]
         weights = weights.mean(1) if average_attn_weights else weights
         weights = weights.squeeze(0) if single else weights
     else:

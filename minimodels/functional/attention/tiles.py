@@ -59,7 +59,7 @@ def attention(
     """
     if torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value)):
         return apply(_Tiled, query, key, value, mask, band, scale)
-    return _forward(Cut(query, key, mask, band), query, key, value, scale)[0]
+    return forward(Cut(query, key, mask, band), query, key, value, scale)[0]
 
 
 class _Tiled(torch.autograd.Function):
@@ -69,7 +69,7 @@ class _Tiled(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, band: Band | None, scale: float
     ) -> Tensor:
-        output, largest, total = _forward(Cut(query, key, mask, band), query, key, value, scale)
+        output, largest, total = forward(Cut(query, key, mask, band), query, key, value, scale)
         ctx.save_for_backward(query, key, value, mask, output, largest, total)
         ctx.band, ctx.scale = band, scale
         return output
@@ -86,8 +86,19 @@ class _Tiled(torch.autograd.Function):
         return (*found, None, None, None)
 
 
-def _forward(cut: Cut, query: Tensor, key: Tensor, value: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the output, and of every row of scores the largest and the sum of exponentials."""
+def forward(
+    cut: Cut, query: Tensor, key: Tensor, value: Tensor, scale: float, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the output, and of every row of scores the largest and the sum of exponentials.
+
+    Args:
+        cut: the tiles.
+        query: Q [N, H, L, d].
+        key: K [N, G, S, d].
+        value: V [N, G, S, e].
+        scale: what the products are multiplied by.
+        weights: where all of them are written to, [N, H, L, S], if they are wanted; there is no band then.
+    """
     width = value.shape[-1]
     output = torch.empty_like(query) if width == query.shape[-1] else query.new_empty(*query.shape[:3], width)
     queries, outputs = cut.by_heads(query), cut.by_heads(output)  # [N, G, share, L, …]
@@ -128,6 +139,8 @@ def _forward(cut: Cut, query: Tensor, key: Tensor, value: Tensor, scale: float) 
             if cut.blind:
                 l_.clamp_(min=1)  # the largest score adds exp(0) to the sum, wherever anything is seen
             _weigh(cut, tile, l_, v_, y_)
+            if weights is not None:
+                _keep(cut, tile, l_, cut.by_heads(weights)[step][..., rows, :])
     return output, largest, total
 
 
@@ -139,3 +152,11 @@ def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) 
         tile.weights.copy_(tile.product)
     batched_product(tile.weights, values, out=product.flatten(1, 2))
     output.copy_((product if cut.low != cut.dtype else product.div_(total)).view(output.shape))
+
+
+def _keep(cut: Cut, tile: Tile, total: Tensor, place: Tensor) -> None:
+    """Write down the weights, which are divided already where the product rounds."""
+    if cut.low != cut.dtype:
+        place.copy_(tile.weights.view(place.shape))
+    else:
+        place.copy_(tile.scores.div_(total).view(place.shape))

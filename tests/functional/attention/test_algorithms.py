@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from minimodels import functional as F
 from minimodels.functional import matmul
-from minimodels.functional.attention import Band, batched, choice, cutting, definition, tiles
+from minimodels.functional.attention import Band, batched, choice, cutting, definition, tiles, weighted
 from minimodels.testing import assert_equivalent, tensors
 
 T = torch.nn.functional
@@ -34,9 +34,9 @@ def by_definition(query, key, value, mask, band, scale):
 
 
 @st.composite
-def operands(draw):
+def operands(draw, shares=3):
     """Q [N, H, L, d], K [N, G, S, d], V [N, G, S, e], and a mask that stretches along some dimensions."""
-    n, g, share, queries, keys, d, e = (draw(st.integers(1, m)) for m in (3, 3, 3, 7, 7, 4, 4))
+    n, g, share, queries, keys, d, e = (draw(st.integers(1, m)) for m in (3, 3, shares, 7, 7, 4, 4))
     q, k, v = draw(tensors((n, g * share, queries, d))), draw(tensors((n, g, keys, d))), draw(tensors((n, g, keys, e)))
     shape = [draw(st.sampled_from([1, size])) for size in (n, g * share, queries, keys)]
     seen = draw(tensors(tuple(shape), layouts=False)) > -0.7
@@ -62,6 +62,61 @@ def test_is_the_definition(attention, case, band, sizes, order):
             rtol=1e-8,
             atol=1e-8,
         )
+
+
+WANTED = {
+    "output": lambda y, weights: y.flatten(),
+    "weights": lambda y, weights: weights.flatten(),
+    "both": lambda y, weights: torch.cat([y.flatten(), weights.flatten()]),
+}
+
+
+@pytest.mark.parametrize("wanted", WANTED.values(), ids=WANTED)
+@given(case=operands(shares=1), order=st.sampled_from([1, 2]), sizes=st.fixed_dictionaries(
+    {name: st.integers(1, 8) for name in ("ROWS", "LEAST")} | {"TILE": st.sampled_from([1, 20, 1 << 18])}
+), block=st.sampled_from([1, 60, 1 << 18]))  # fmt: skip
+def test_weights_beside_the_output_are_those_of_the_definition(wanted, case, order, sizes, block):
+    *inputs, mask = case
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in sizes.items():
+            patch.setattr(cutting, name, size)
+        patch.setattr(weighted, "BLOCK", block)
+        assert_equivalent(
+            lambda *o: wanted(*weighted.attention(*o, mask, 0.5)),
+            lambda *o: wanted(*definition.attention_and_weights(*o, mask, 0.5)),
+            *inputs,
+            order=order,
+            rtol=1e-8,
+            atol=1e-8,
+        )
+
+
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
+def test_weights_in_low_precision(dtype, low, monkeypatch):
+    """Whether or not the processor has a unit for products of bfloat16."""
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: low is torch.bfloat16)
+    q, k, v, g = (noise(2, 3, 90, 16, seed=i).to(dtype) for i in range(4))
+    h, mask = noise(2, 3, 90, 90, seed=4).to(dtype), noise(2, 1, 1, 90, seed=5) > 0
+    found = []
+    for attention, kind in ((weighted.attention, dtype), (definition.attention_and_weights, torch.float64)):
+        leaves = [t.to(kind).requires_grad_() for t in (q, k, v)]
+        y = attention(*leaves, mask, 0.25)
+        found.append([*y, *torch.autograd.grad(y, leaves, [g.to(kind), h.to(kind)])])
+    for mine, exact in zip(*found, strict=True):
+        assert mine.dtype == dtype
+        error = (mine.double() - exact).norm() / exact.norm()
+        assert error < 3 * torch.finfo(dtype).eps
+
+
+def test_who_hands_out_weights(monkeypatch):
+    calls = []
+    plain = weighted.attention
+    monkeypatch.setattr(weighted, "attention", lambda *o: calls.append(1) or plain(*o))
+    x = noise(1, 2, 4, 3)
+    for dropout_p, count in ((0.0, 1), (0.5, 1)):
+        choice.attend_with_weights(x, x, x, None, dropout_p)
+        assert len(calls) == count
 
 
 @FORMS
