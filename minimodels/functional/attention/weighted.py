@@ -6,7 +6,8 @@ one, with ∂w = g·Vᵀ + h,
 
     ∂V = Wᵀ·g,   ∂S = W∘(∂w − δ),   δ = Σ W∘∂w = Σ g∘O + Σ W∘h,   ∂Q = c·∂S·K,   ∂K = c·∂Sᵀ·Q
 
-a few heads at a time, on memory that all of them use.
+a few heads at a time, on memory that all of them use. The product itself takes δ away, before it rounds: see
+tiles_derivative.py.
 """
 
 import itertools
@@ -105,11 +106,12 @@ def _derivative(
     for at in itertools.product(range(samples), parts(heads, together)):
         q, k, v, g, w = (t[at].to(low) for t in (query, key, value, by_output, weights))
         delta = _inner(by_output[at], output[at])
-        ds = batched_product(g, v, out=memory[: len(w)])
         if by_weights is not None:
-            ds.add_(by_weights[at])
             delta.add_(_inner(by_weights[at], w))
-        ds.sub_(delta).mul_(w)
+        near = delta.to(low)
+        beside = torch.cat([g, -near, near - delta], -1).to(low), torch.cat([v, v.new_ones(*v.shape[:-1], 2)], -1)
+        ds = batched_product(*beside, out=memory[: len(w)])
+        (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
         torch.mul(batched_product(ds, k.transpose(1, 2)), scale, out=dq[at])
         torch.mul(batched_product(ds.transpose(1, 2), q.transpose(1, 2)), scale, out=dk[at])
         dv[at].copy_(batched_product(w.transpose(1, 2), g.transpose(1, 2)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from minimodels import functional as F
 from minimodels import tap
+from minimodels.functional import matmul
 from minimodels.functional.attention import multihead
 from minimodels.testing import assert_equivalent, assert_same
 
@@ -146,6 +147,18 @@ def test_a_query_that_sees_nothing_finds_zeros(need_weights, boolean):
     )
     for mine, wanted in zip(gradients, expected, strict=True):
         assert_same(mine, wanted)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("heads", [1, 3, 4, 8])
+def test_the_mean_of_the_weights_in_bfloat16_is_rounded_once(heads, fast, monkeypatch):
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: fast)
+    x, W = noise(7, 2, 24).bfloat16(), noise(72, 24, seed=1).bfloat16()
+    out = torch.eye(24, dtype=torch.bfloat16)
+    given = (x, x, x, 24, heads, W, None, None, None, False, 0.0, out, None)
+    means, each = (F.multi_head_attention_forward(*given, average_attn_weights=mean)[1] for mean in (True, False))
+    assert each.dtype == means.dtype == torch.bfloat16
+    torch.testing.assert_close(means.double(), each.double().mean(1), rtol=2**-8, atol=1e-30)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
