@@ -44,6 +44,13 @@ torch.nn.functional's over ours with backward, two threads of an Intel Xeon, 12 
     causal, 2048, bfloat16                     0.48    0.51    0.54
 """
 
+WIDTHS = 16
+"""How many widths the tiles of the forward pass have in products of bfloat16, which zeros make wider where needed.
+
+oneDNN makes a program for every shape and keeps it. Causal tiles of 64 queries among 8,192 have 128 widths, whose
+programs take 100 MB: more than attention itself, which takes 31.
+"""
+
 DEVICE_ROWS, DEVICE_TILE = 1024, 1 << 26
 """Rows and scores on an accelerator, which wants large launches; its tiles are of whole rows in both passes."""
 
@@ -78,7 +85,8 @@ class Tile(NamedTuple):
     columns: slice
     scores: Tensor  # [P, share, rows, columns]
     product: Tensor  # the same memory
-    weights: Tensor  # the exponentials in the type of products: the same memory too, if that is the scores' type
+    weights: Tensor  # the exponentials in the type of products: the same memory too, if that is the scores' type;
+    # else, in the forward pass, there may be more columns, for zeros
     spare: Tensor  # in the type of products; the scores' memory, if the exponentials have one of their own
     edges: list["Edge"]
 
@@ -207,9 +215,16 @@ class Cut:
         scores, other = (part[:numbers].view(sizes) for part in (memory[0], memory[-1]))
         weights, spare = scores, other
         if self.low != self.dtype:
-            weights, spare = other, memory[0].view(self.low)[:numbers].view(sizes)
+            wide = *sizes[:3], self._width(columns)
+            weights, spare = memory[-1][: math.prod(wide)].view(wide), memory[0].view(self.low)[:numbers].view(sizes)
         product, weights, spare = (t.flatten(*flat) for t in (scores, weights, spare))
         return Tile(columns, scores, product, weights, spare, self._edges(scores, rows, columns))
+
+    def _width(self, columns: slice) -> int:
+        """Give a tile's width in products of bfloat16: one of a few, not beyond the last column."""
+        width, step = columns.stop - columns.start, 1 if self.turned else -(-self.sizes[1] // WIDTHS)
+        found: int = min(-(-width // step) * step, self.sizes[1] - columns.start)
+        return found
 
     def _edges(self, scores: Tensor, rows: slice, columns: slice) -> list[Edge]:
         """Find the triangles at both ends of a band."""

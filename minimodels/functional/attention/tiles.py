@@ -118,7 +118,7 @@ def forward(
                 rows,
                 q[:, :, rows].flatten(1, 2),
                 k[:, at],
-                v[..., at],
+                v[..., more],
                 m[:, :, rows],
                 l[:, :, rows],
                 y[..., rows, :],
@@ -126,6 +126,7 @@ def forward(
             for rows, found in blocks
             for tile in found
             for at in [tile.columns]
+            for more in [slice(at.start, at.start + tile.weights.shape[-1])]
         ]
         for tile, rows, q_, k_, v_, m_, l_, y_ in tiles:
             batched_product(q_, k_, out=tile.product, scale=scale)
@@ -149,7 +150,9 @@ def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) 
     product = cut.room("o", *tile.scores.shape[:3], values.shape[1], dtype=cut.low)
     if cut.low != cut.dtype:
         tile.scores.div_(total)
-        tile.weights.copy_(tile.product)
+        width = tile.product.shape[-1]
+        tile.weights[..., :width].copy_(tile.product)
+        tile.weights[..., width:].zero_()
     batched_product(tile.weights, values, out=product.flatten(1, 2))
     output.copy_((product if cut.low != cut.dtype else product.div_(total)).view(output.shape))
 

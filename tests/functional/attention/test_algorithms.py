@@ -190,6 +190,23 @@ def test_memory_grows_with_the_length_and_not_with_its_square(monkeypatch):
     assert long < lengths[1] ** 2 / 50
 
 
+@pytest.mark.parametrize("band", [Band(), Band(3, 200)])
+def test_products_of_bfloat16_have_few_shapes(band, monkeypatch):
+    """And what makes their factors wider is zero, whatever was in the memory before."""
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
+    monkeypatch.setattr(cutting, "ROWS", 8)
+    monkeypatch.setattr(cutting, "WIDTHS", 5)
+    q, k, v = (noise(1, 2, 403, 8, seed=i).bfloat16() for i in range(3))
+    cut = cutting.Cut(q, k, None, band)
+    widths = {tile.weights.shape[-1] for _, blocks in cut.steps() for _, found in blocks for tile in found}
+    cut.room("weights", 2, 8, 403, dtype=torch.bfloat16).fill_(7)
+    assert len(widths) <= 5 + 5
+    output = tiles.forward(cut, q, k, v, 0.3)[0]
+    torch.testing.assert_close(
+        output.double(), by_definition(*(t.double() for t in (q, k, v)), None, band, 0.3), rtol=0.03, atol=0.03
+    )
+
+
 def test_a_window_costs_its_width_and_not_the_length(monkeypatch):
     products = []
     plain = tiles.batched_product
