@@ -86,9 +86,9 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
 STEP = 1 << 23
 """Multiply-adds from which a step's product in bfloat16 makes up for the casts around it.
 
-In the loop, casts included, on one and on two threads of an Intel Xeon with AMX, microseconds in float32 against those
-in bfloat16: 64x128x512 (2²² multiply-adds) 54 and 37 against 60 and 56, 64x512x2048 (2²⁶) 890 and 500 against 280 and
-210.
+On one and on two threads of an Intel Xeon with AMX, microseconds in float32 against those in bfloat16: in the loop,
+casts included, 64x128x512 (2²² multiply-adds) 54 and 37 against 60 and 56; by itself 64x512x2048 (2²⁶) 890 and 500
+against 280 and 210.
 """
 
 
