@@ -3,6 +3,7 @@
 setup.py      what is trained, how, on how many devices
 weights.py    parameters, shards, buckets
 kept.py       what is kept for the backward pass
+attention.py  what the backward pass of attention takes beside it
 peak.py       all parts, and the peak
 sending.py    what devices send to each other, and how long it takes
 tables.py     the tables of docs/scaling.md: `python -m minimodels.inspection.footprint`

@@ -19,25 +19,12 @@ its scores 5·H·T bytes more for each row: `korthikanti`.
 import torch
 
 from minimodels.functional.activations import curves
-from minimodels.functional.attention import choice, cutting
 from minimodels.functional.losses.surprise import PIECE
 from minimodels.functional.losses.vocabulary import ROWS, SCORES
+from minimodels.inspection.footprint.attention import attention_work, keeps_scores
 from minimodels.inspection.footprint.setup import Setup
 from minimodels.inspection.footprint.weights import block_shapes
 from minimodels.models import GPT2Config
-
-
-def keeps_scores(setup: Setup) -> bool:
-    """Whether attention keeps its weights, as it does where they are few or dropped.
-
-    Args:
-        setup: what is trained.
-
-    Example:
-        >>> keeps_scores(Setup.of("gpt2"))
-        False
-    """
-    return setup.config.attn_pdrop > 0 or setup.config.n_head * setup.rows * setup.tokens <= choice.KEPT
 
 
 def block_activations(setup: Setup) -> int:
@@ -140,27 +127,26 @@ def work(setup: Setup) -> int:
     """Bytes that the backward pass of a block takes at its most, less what the block has let go by then.
 
     Either in the slope of GELU: four buffers of float32 (one where what goes in is of float32 itself) for as much of
-    the hidden layer as goes at a time, and two tensors of b bytes as wide. Or in attention: two tiles of scores and the
-    triangle that hides some, six pieces [T, d] of float32 for each of the heads that go together, two gradients of b
-    bytes and two of float32 of all heads. By then there are the gradients of one or both of the MLP's matrices, and
-    what these kept has gone; and the gradient of the stream waits.
+    the hidden layer as goes at a time, and two tensors of b bytes as wide. By then there is the gradient of c_proj's
+    matrix. Or in `attention_work`: then those of the MLP's other matrix and of attention's c_proj are there too, and
+    what the MLP kept has gone, with the copies of 16 bits of all three. In both the gradient of the stream waits.
 
     Args:
         setup: what is trained.
 
-    See: `minimodels.functional.attention.cutting`; tests/inspection/footprint/test_peak.py.
+    See: tests/inspection/footprint/test_peak.py.
 
     Example:
         >>> f"{work(Setup.of('gpt2-xl', batch=8)) / 1e9:.2f} GB"
-        '0.61 GB'
+        '0.45 GB'
     """
     c, b = setup.config, setup.element
     stream, hidden = setup.rows * c.n_embd, setup.rows * _inner(c)
     matrix = (0 if setup.sharded or setup.passes > 1 else 4) - (b if _copies(setup) else 0)
-    matrix *= c.n_embd * _inner(c)  # comes and goes with each of the MLP's two
+    behind = c.n_embd * _inner(c)  # numbers of each of the MLP's matrices
     chunk = curves.DEVICE_CHUNK if setup.accelerator else curves.CHUNK * torch.get_num_threads()
-    gelu = 4 * (1 if b == 4 else 4) * min(hidden, chunk) + b * hidden + matrix  # one more: where c_proj's input was
-    attention = _attention_work(setup) - 2 * b * hidden - b * stream - _norm(setup) + 2 * matrix
+    gelu = 4 * (1 if b == 4 else 4) * min(hidden, chunk) + b * hidden + matrix * behind
+    attention = attention_work(setup) - 2 * b * hidden - b * stream - _norm(setup) + matrix * (2 * behind + c.n_embd**2)
     return _stream(setup) * stream + max(gelu, attention)
 
 
@@ -221,16 +207,3 @@ def _scores(setup: Setup) -> int:
     weights = c.n_head * setup.rows * setup.tokens * (2 if c.attn_pdrop > 0 else 1)
     moved = setup.rows * c.n_embd if min(c.n_head, setup.tokens) > 1 else 0
     return setup.element * (weights + moved)
-
-
-def _attention_work(setup: Setup) -> int:
-    """Bytes that the backward pass of attention needs: tiles of scores, or all of them."""
-    c, b, T = setup.config, setup.element, setup.tokens
-    stream = setup.rows * c.n_embd
-    if keeps_scores(setup):
-        return 4 * 4 * c.n_head * setup.rows * T + 8 * b * stream
-    rows, tile = (cutting.DEVICE_ROWS, cutting.DEVICE_TILE) if setup.accelerator else (cutting.KEYS, cutting.BLOCK)
-    rows, width = min(T, rows), c.n_embd // c.n_head
-    heads = min(max(1, tile // (rows * T)), setup.batch * c.n_head)
-    held = 28 * T * width + 8 * rows * width  # seven of float32, or four and six of 16 bits; sums of keys and values
-    return heads * ((4 + b) * rows * T + held) + (3 * b + 4) * stream + 4 * rows**2

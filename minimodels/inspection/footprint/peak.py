@@ -91,7 +91,7 @@ def memory(setup: Setup) -> Memory:
         ...     print(f"{memory(Setup.of('gpt2-xl', devices=devices, shard=True)).peak / 1e9:.1f} GB")
         25.6 GB
         6.2 GB
-        4.2 GB
+        4.1 GB
     """
     mine, state, moved = shards(setup), optimizer_state(setup), in_exchange(setup)
     average = mine if setup.average else 0

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from minimodels.functional.attention import choice
 from minimodels.inspection.footprint import Setup, activations, block_activations
-from minimodels.inspection.footprint.kept import behind_the_blocks, keeps_scores
+from minimodels.inspection.footprint.attention import keeps_scores
+from minimodels.inspection.footprint.kept import behind_the_blocks
 from tests.inspection.footprint.real import config, kept
 
 
