@@ -14,8 +14,8 @@ from minimodels.functional.attention.masks import Band, combine_masks
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
 
-KEPT = 1 << 21
-"""Weights up to which `batched` keeps them all, 8 MiB of float32; a quarter of it where nothing is differentiated.
+KEPT = 3 << 20
+"""Weights up to which `batched` keeps them all, 12 MiB of float32; a quarter of it where nothing is differentiated.
 
 Time of torch.nn.functional's over ours, batched and tiles, forward and with backward, on one thread of an Intel Xeon
 (samples x heads x length x width, weights):
@@ -27,8 +27,12 @@ Time of torch.nn.functional's over ours, batched and tiles, forward and with bac
     1x12x512x64, 3,145,728     0.62 0.81    0.99 0.99      0.59 0.82    0.74 0.78
     4x12x256x64, 3,145,728     0.67 0.72    0.88 0.89      0.68 0.98    0.75 0.78
 
-On two threads, where the calls between the passes weigh twice as much, with backward, causal, 2x12x256x64 (1,572,864):
-0.65 to 0.82 and 0.52.
+On two threads, where the calls between the passes weigh twice as much, the line is drawn by `python -m benchmarks
+algorithms`; milliseconds of batched and tiles, forward and with backward:
+
+    1x12x256x64                 2.0  5.0    2.1  7.0       1.5  4.7    1.7  6.3
+    1x12x512x64                 7.0 17.7    5.7 18.4       5.8 15.5    6.4 20.8
+    1x12x1024x64                 38   91     17   52        34   85     25   71
 """
 
 
