@@ -6,7 +6,7 @@ one, with ∂w = g·Vᵀ + h,
 
     ∂V = Wᵀ·g,   ∂S = W∘(∂w − δ),   δ = Σ W∘∂w = Σ g∘O + Σ W∘h,   ∂Q = c·∂S·K,   ∂K = c·∂Sᵀ·Q
 
-a few heads at a time, on memory that all of them use. The product itself takes δ away, before it rounds: see
+a few heads at a time, on memory that all of them use. In 16 bits the product itself takes δ away, before it rounds: see
 tiles_derivative.py.
 """
 
@@ -105,13 +105,19 @@ def _derivative(
     memory = query.new_empty(together, *sizes, dtype=low)
     for at in itertools.product(range(samples), parts(heads, together)):
         q, k, v, g, w = (t[at].to(low) for t in (query, key, value, by_output, weights))
-        delta = _inner(by_output[at], output[at])
-        if by_weights is not None:
-            delta.add_(_inner(by_weights[at], w))
-        near = delta.to(low)
-        beside = torch.cat([g, -near, near - delta], -1).to(low), torch.cat([v, v.new_ones(*v.shape[:-1], 2)], -1)
-        ds = batched_product(*beside, out=memory[: len(w)])
-        (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
+        ds = memory[: len(w)]
+        if accumulator(low) is low:
+            batched_product(g, v, out=ds)
+            (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
+            ds.addcmul_(w, ds.sum(-1, keepdim=True), value=-1)  # Σ w∘∂w: of a single key nothing is left, exactly
+        else:  # 16 bits would round w∘∂w before the difference is taken: the product takes δ away
+            delta = _inner(by_output[at], output[at])
+            if by_weights is not None:
+                delta.add_(_inner(by_weights[at], w))
+            near = delta.to(low)
+            beside = torch.cat([g, -near, near - delta], -1).to(low), torch.cat([v, v.new_ones(*v.shape[:-1], 2)], -1)
+            batched_product(*beside, out=ds)
+            (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
         torch.mul(batched_product(ds, k.transpose(1, 2)), scale, out=dq[at])
         torch.mul(batched_product(ds.transpose(1, 2), q.transpose(1, 2)), scale, out=dk[at])
         dv[at].copy_(batched_product(w.transpose(1, 2), g.transpose(1, 2)))

@@ -299,3 +299,11 @@ def test_compilers_see_one_graph(name, dynamic):
         found = [y, *torch.autograd.grad(y.sin().sum(), inputs)]
     y = CALLS[name](*inputs)
     torch.testing.assert_close(found, [y, *torch.autograd.grad(y.sin().sum(), inputs)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+def test_who_sees_a_single_key_has_nothing_to_change_about_it(dtype):
+    q, k, v = (torch.randn(2, 3, length, 5).to(dtype).requires_grad_() for length in (4, 1, 1))
+    output, weights = weighted.attention(q, k, v, None, 0.5)
+    gradients = torch.autograd.grad((output, weights), (q, k), (torch.randn_like(output), torch.randn_like(weights)))
+    assert all((gradient == 0).all() for gradient in gradients)
