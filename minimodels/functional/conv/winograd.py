@@ -28,7 +28,6 @@ References: Winograd 1980, "Arithmetic Complexity of Computations", doi:10.1137/
 """
 
 import functools
-import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -39,6 +38,7 @@ from torch import Tensor
 
 from minimodels.functional.conv import im2col
 from minimodels.functional.conv.bilinear import Bilinear
+from minimodels.functional.conv.frame import Buffer
 from minimodels.functional.matmul import batched_product
 from minimodels.functional.padding import pad
 from minimodels.functional.precision import accumulator
@@ -166,7 +166,7 @@ def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows, m: int
     rows, columns = -(-P // m), -(-Q // m)
     U = _kernel(w, f)  # [t², O, C]
     y = x.new_empty(x.shape[0], outputs, rows, m, columns, m)
-    products, results = _Buffer(U), _Buffer(U)
+    products, results = Buffer(U), Buffer(U)
     for images, lines, V in _tiles(x, windows.pads, (rows, columns), f):
         L = V.shape[1]
         M = batched_product(U, V, products.take(f.t**2, outputs, L))  # [t², O, L]
@@ -193,7 +193,7 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows, m: int) -> T
     rows, columns = -(-P // m), -(-Q // m)
     gradient = pad(gradient, (0, columns * m - Q, 0, rows * m - P)).unflatten(3, (columns, m)).unflatten(2, (rows, m))
     total = f.AA.new_zeros(f.t**2, outputs, x.shape[1])
-    parts, products = _Buffer(f.AA), _Buffer(f.AA)
+    parts, products = Buffer(f.AA), Buffer(f.AA)
     for images, lines, V in _tiles(x, windows.pads, (rows, columns), f):
         part = gradient[images, :, lines].permute(3, 5, 1, 0, 2, 4)  # [m, m, O, n, rows, columns]
         dY = parts.take(*part.shape).copy_(part)
@@ -221,7 +221,7 @@ def _tiles(x: Tensor, pads: Pads, counts: tuple[int, int], f: _Matrices) -> Iter
     """Transform the input, V = Bᵀ d B, a chunk of tiles at a time: which images, which rows of tiles, [t², L, C]."""
     (top, _), (left, _) = pads
     (batch, channels, H, W), (rows, columns), t = x.shape, counts, f.t
-    gathered, transformed = _Buffer(f.BB), _Buffer(f.BB)
+    gathered, transformed = Buffer(f.BB), Buffer(f.BB)
     step, lines = _chunk(x, t * t * columns * channels, rows)
     canvas = f.BB.new_zeros(min(step, batch), rows * f.m + 2, columns * f.m + 2, channels)  # channels-last
     for n in range(0, batch, step):
@@ -243,20 +243,6 @@ def _chunk(x: Tensor, line: int, rows: int) -> tuple[int, int]:
         return x.shape[0], rows
     fitting = max(1, (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, line))
     return max(1, min(fitting // rows, x.shape[0])), min(fitting, rows)
-
-
-class _Buffer:
-    """Memory that is used over and over: fetching it fresh for every chunk would cost more than filling it."""
-
-    def __init__(self, like: Tensor) -> None:
-        self.memory = like.new_empty(0)
-
-    def take(self, *shape: int) -> Tensor:
-        """Give uninitialised memory of a shape; what was taken before is gone."""
-        size = math.prod(shape)
-        if self.memory.numel() < size:
-            self.memory = self.memory.new_empty(size)
-        return self.memory[:size].view(shape)
 
 
 _ALGORITHMS = {
