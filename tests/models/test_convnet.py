@@ -3,6 +3,7 @@
 import torch
 
 from minimodels import nn
+from minimodels.functional.layout import image_layout
 from minimodels.models import ConvNet
 from minimodels.testing import assert_equivalent
 
@@ -40,6 +41,15 @@ def test_the_same_seed_gives_the_weights_of_the_twin():
 def test_equals_the_twin_with_gradients():
     images = torch.rand(3, 1, 28, 28, dtype=torch.float64)
     assert_equivalent(ConvNet().double(), Twin().double(), images, order=1)
+
+
+def test_every_layer_gets_its_images_channels_last():
+    """Also the first, whose one channel `Tensor.contiguous` would take for channels-last as it stands."""
+    layouts, model = [], ConvNet()
+    for layer in model.features[:-1]:
+        layer.register_forward_pre_hook(lambda _, inputs: layouts.append(image_layout(*inputs)))
+    model(torch.zeros(2, 1, 28, 28))
+    assert layouts == [torch.channels_last] * 8
 
 
 def test_trains_like_the_twin():
