@@ -18,6 +18,7 @@ from minimodels.functional.conv import (
     fft,
     frame,
     im2col,
+    lines,
     planes,
     rows,
     shifts,
@@ -138,6 +139,23 @@ def test_rows_and_columns_are_the_same(way, enough, case, uneven, chunk):
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
 
 
+@given(case=convolutions(groups=1), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 12, 1 << 21]))
+def test_rows_of_lines_are_the_same(case, uneven, chunk):
+    x, w, b, windows = case
+    pads = tuple((before, after + uneven) for before, after in windows.pads)
+    windows = windows._replace(pads=pads, stride=(1, *windows.stride[1:]))
+    leaves = [t.detach().requires_grad_() for t in (x, w)]
+    expected = definition.convolve(*leaves, b, windows)
+    gradient = torch.randn_like(expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frame, "CHUNK", chunk)
+        y, by_w = lines.forward(x, w, b, windows), lines.weight_gradient(x, gradient, windows)
+        without = lines.forward(x, w, None, windows)
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(without, definition.convolve(x, w, None, windows), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
 @given(case=convolutions(depthwise=True))
 def test_flat_planes_and_lines_are_the_same(case):
     x, w, b, windows = case
@@ -157,6 +175,8 @@ def test_either_way_round(case, line):
         patch.setattr(im2col, "LINE", line)
         patch.setattr(im2col, "RUN", 1)
         patch.setattr(columns, "ENOUGH", 1)
+        patch.setattr(lines, "LONG", line)
+        patch.setattr(lines, "MANY", 1)
         assert_equivalent(lambda *o: im2col.convolve(*o, windows).contiguous(),
                           lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
                           rtol=1e-9, atol=1e-9)  # fmt: skip

@@ -3,6 +3,7 @@
 definition.py   the equation, a sum of shifted inputs; every derivative of every order, every dtype
 im2col.py       matrix products over copied windows
 rows.py         windows as rows, the channels last in memory; col2im
+lines.py        the same a line of the kernel at a time
 columns.py      windows as columns, the channels in front
 frame.py        chunks of the batch with zeros around them
 winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
@@ -31,6 +32,7 @@ from minimodels.functional.conv import (
     fft,
     frame,
     im2col,
+    lines,
     planes,
     rows,
     shifts,
@@ -57,6 +59,7 @@ __all__ = [
     "fft",
     "frame",
     "im2col",
+    "lines",
     "planes",
     "rows",
     "shifts",

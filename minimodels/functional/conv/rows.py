@@ -116,7 +116,7 @@ def all_rows(x: Tensor, windows: Windows) -> Tensor:
     """
     padded = x.new_zeros(x.shape[0], *windows.padded(x.shape[2:]), x.shape[1])
     padded[(slice(None), *windows.inside(x.shape[2:]))] = x.movedim(1, -1)
-    return _as_rows(_window_view(padded, windows).contiguous(), windows)
+    return _as_rows(window_view(padded, windows).contiguous(), windows)
 
 
 def kernel_rows(w: Tensor, groups: int) -> Tensor:
@@ -157,7 +157,7 @@ def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
         return
     buffer, elements = Buffer(x), math.prod(windows.output_size(x.shape[2:])) * x.shape[1] * math.prod(windows.kernel)
     for chunk, image in framed(x, windows, elements, last=True):
-        view = _window_view(image, windows)
+        view = window_view(image, windows)
         if windows.kernel[-1] * view.shape[-1] < SHORT:
             yield chunk, _as_columns(buffer, view, windows).mT
         else:
@@ -176,10 +176,15 @@ def _as_rows(copied: Tensor, windows: Windows) -> Tensor:
     return copied.flatten(2 + len(windows.kernel)).flatten(1, 1 + len(windows.kernel))
 
 
-def _window_view(image: Tensor, windows: Windows) -> Tensor:
+def window_view(image: Tensor, windows: Windows) -> Tensor:
     """See every window of a padded channels-last input at once: strides make the overlap, not copies.
 
-    [G, n, *counts, *kernel, C/G]; elements that several windows read stand once in memory.
+    Args:
+        image: the padded input, [n, *padded, C].
+        windows: kernel, stride, dilation and groups.
+
+    Returns:
+        [G, n, *counts, *kernel, C/G]; elements that several windows read stand once in memory.
     """
     inputs, bare = image.shape[-1] // windows.groups, windows._replace(pads=((0, 0),) * len(windows.kernel))
     batch, *spatial, channel = image.stride()
