@@ -15,8 +15,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from minimodels.functional import pooling_race
 from minimodels.functional.layout import image_layout
-from minimodels.functional.pooling_spans import CHUNK, Even, Spans, Uneven, in_chunks, padded
+from minimodels.functional.pooling_race import units
+from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
 from minimodels.functional.transforms import apply, owned, plain_autograd, steps_aside
 from minimodels.tap import listened, tap
 
@@ -72,7 +74,11 @@ class _Largest(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
-        output, winners = in_chunks(lambda part: _winners(part, spans), x)
+        even = [span for span in spans if isinstance(span, Even)]
+        if len(even) == len(spans) and _race(x, even):
+            output, winners = pooling_race.winners(x, even)
+        else:
+            output, winners = in_chunks(lambda part: _winners(part, spans), x)
         ctx.save_for_backward(winners)
         ctx.mark_non_differentiable(winners)
         ctx.spans, ctx.layout = spans, image_layout(x)
@@ -84,7 +90,7 @@ class _Largest(torch.autograd.Function):
         even = [span for span in ctx.spans if isinstance(span, Even)]
         plain = not gradient.requires_grad and not _aside(gradient) and winners.itemsize <= gradient.itemsize
         if plain and ctx.layout is not torch.contiguous_format and even == [*ctx.spans]:
-            return _handed_back(gradient, winners, even, ctx.layout), None
+            return pooling_race.handed_back(gradient, winners, even, ctx.layout), None
         flat = -len(ctx.spans)
         places = _places(winners, ctx.spans).flatten(flat)
         outer, size = gradient.shape[:flat], [span.size for span in ctx.spans]
@@ -105,11 +111,11 @@ def _best(x: Tensor, spans: Spans) -> Tensor:
 
 def _winners(x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
     """Find each window's largest element and how far behind the window's start it stands."""
-    units = _units(spans)
-    small = _offset_type(spans, units)
+    pitches = units(spans)
+    small = _offset_type(spans, pitches)
     x = padded(x, spans, _lowest(x.dtype))
     winner: Tensor | None = None  # nobody has been overtaken yet
-    for axis, span, unit in reversed(list(zip(range(-len(spans), 0), spans, units, strict=True))):
+    for axis, span, unit in reversed(list(zip(range(-len(spans), 0), spans, pitches, strict=True))):
         along = [-1, *[1] * (-axis - 1)]
         first, *offsets = [
             (offset * unit).to(small).view(along) if isinstance(offset, Tensor) else offset * unit
@@ -127,6 +133,19 @@ def _winners(x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
     return (x if any(span.reach() for span in spans) else x.clone()), winner
 
 
+def _race(x: Tensor, spans: list[Even]) -> bool:
+    """Say whether the elements may race in lent memory: channels-last, without padding, and in a byte's reach."""
+    return (
+        x.is_cpu
+        and x.is_floating_point()
+        and image_layout(x) is not torch.contiguous_format
+        and not _aside(x)
+        and not any(any(span.pads()) for span in spans)
+        and any(span.kernel > 1 for span in spans)
+        and _offset_type(spans, units(spans)) is torch.uint8
+    )
+
+
 def _leads(value: Tensor, x: Tensor, small: torch.dtype) -> Tensor:
     """Say where a later element takes the lead, 1 or 0: NaN beats everything, also an earlier NaN.
 
@@ -138,57 +157,12 @@ def _leads(value: Tensor, x: Tensor, small: torch.dtype) -> Tensor:
     return torch.maximum(torch.gt(value, x, out=larger), torch.ne(value, value, out=missing), out=larger).to(small)
 
 
-def _handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: torch.memory_format) -> Tensor:
-    """Go through a window's elements, and give each the gradient of the windows that it won.
-
-    Channels-last, neighbours in memory are the channels of one place, and every pass runs through all of them. Where
-    neighbours are places of a line, of which a stride leaves gaps, it is faster to scatter.
-    """
-    sizes = [span.size + sum(span.pads()) for span in spans]
-    shape = (*gradient.shape[: -len(spans)], *sizes)
-    x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
-    once = all(span.cuts() for span in spans)
-    x = x if once else x.zero_()
-    bits = _BITS[gradient.dtype.itemsize]  # as whole numbers, for infinity times 0 is no number
-    step = max(1, CHUNK * x.shape[0] // max(1, x.numel()))
-    for x_, g, winners_ in zip(*(t.split(step) for t in (x, gradient.view(bits), winners)), strict=True):
-        w = winners_.to(bits)
-        won = torch.empty_like(w)
-        for offset, view in _elements(x_, spans):
-            torch.eq(w, offset, out=won)
-            if once:
-                torch.mul(g, won, out=view.view(bits))
-            else:
-                view.add_(torch.mul(g, won, out=won).view(view.dtype))
-    for axis, span in zip(range(-len(spans), 0), spans, strict=True):
-        x = x.narrow(axis, span.padding, span.size)
-    return x
-
-
-_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Whole numbers of as many bytes."""
-
-
-def _elements(x: Tensor, spans: Sequence[Even]) -> list[tuple[int, Tensor]]:
-    """List a window's elements: how far behind its start each stands, and a view of it for all windows."""
-    found = [(0, x)]
-    for axis, span, unit in zip(range(-len(spans), 0), spans, _units(spans), strict=True):
-        offsets = [i * span.dilation * unit for i in range(span.kernel)]
-        found = [(o + i, y) for o, x in found for i, y in zip(offsets, span.elements(x, axis), strict=True)]
-    return found
-
-
 def _aside(x: Tensor) -> bool:
     """Whether memory that is lent with `out` would be in the way: of a compiler, or of what follows every operation."""
     return torch.compiler.is_compiling() or steps_aside(x)
 
 
-def _units(spans: Sequence[Even | Uneven]) -> list[int]:
-    """Say how far apart in the flattened image two neighbours along each dimension stand: W·H, W, 1."""
-    return [math.prod([span.size for span in spans[i:]]) for i in range(1, len(spans) + 1)]
-
-
-def _offset_type(spans: Spans, units: list[int]) -> torch.dtype:
+def _offset_type(spans: Sequence[Even | Uneven], units: list[int]) -> torch.dtype:
     """Choose the smallest integers that hold every offset within a window."""
     reach = sum(span.reach() * unit for span, unit in zip(spans, units, strict=True))
     return torch.uint8 if reach < 1 << 8 else torch.int16 if reach < 1 << 15 else torch.int32
@@ -197,7 +171,7 @@ def _offset_type(spans: Spans, units: list[int]) -> torch.dtype:
 def _places(winners: Tensor, spans: Spans) -> Tensor:
     """Add the windows' starts to the winners' offsets: their places in the flattened image."""
     starts = torch.zeros((), dtype=torch.int64, device=winners.device)
-    for span, unit in zip(spans, _units(spans), strict=True):
+    for span, unit in zip(spans, units(spans), strict=True):
         starts = starts.unsqueeze(-1) + span.starts(winners.device) * unit  # [*counts]; negative in the padding
     return winners + starts
 

@@ -98,7 +98,7 @@ class Even(NamedTuple):
             x: what is pooled, padded.
             axis: its dimension, counted from the end.
         """
-        if self.kernel > 3 and self._tiles():  # one reduction instead of many sums
+        if self.kernel > 3 and self.tiles():  # one reduction instead of many sums
             tiles: Tensor = x.narrow(axis, 0, self.windows * self.kernel).unflatten(axis, (self.windows, self.kernel))
             return tiles.sum(axis)
         first, *others = self.elements(x, axis)
@@ -140,10 +140,10 @@ class Even(NamedTuple):
 
     def cuts(self) -> bool:
         """Say whether the windows cut the dimension into parts: each of its elements is read once."""
-        return self._tiles() and self.size == self.windows * self.kernel
+        return self.tiles() and self.size == self.windows * self.kernel
 
-    def _tiles(self) -> bool:
-        """Whether the windows stand side by side, without gaps, overlap or padding."""
+    def tiles(self) -> bool:
+        """Say whether the windows stand side by side, without gaps, overlap or padding."""
         return self.stride == self.kernel and self.dilation == 1 and not any(self.pads())
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels import functional as F
-from minimodels.functional import pooling_spans
+from minimodels.functional import pooling_race, pooling_spans
 from minimodels.testing import (
     assert_commutes,
     assert_equivalent,
@@ -56,12 +56,23 @@ def test_nan_and_infinities_win_and_lose_as_in_torch(dims, data, seed):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-@given(data=st.data(), seed=st.integers(0, 999))
-def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, seed):
+@given(data=st.data(), seed=st.integers(0, 999), chunk=st.sampled_from([1, 40, 1 << 17]))
+def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, seed, chunk):
     layout = {2: torch.channels_last, 3: torch.channels_last_3d}[dims]
     x = sprinkled(data.draw(tensors(SHAPES[dims])).round(), seed, torch.nan, torch.inf, -torch.inf)  # rounded: ties
     x = x.contiguous(memory_format=layout)
-    for settings in ((2,), (3, 2, 1), (3, 1, 1), (2, 3, 0), (2, 1, 1, 2), (3, 2, 1, 1, True)):
+    uneven = (1,) * (dims - 1) + (3,)
+    for settings in (
+        (2,),
+        (3, 2, 1),
+        (3, 1, 1),
+        (2, 3, 0),
+        (2, 1, 1, 2),
+        (3, 2, 1, 1, True),
+        (3, 2),
+        (uneven, 1),
+        (1,),
+    ):
 
         def ours(x, settings=settings):
             return MAX[dims](x, *settings)
@@ -69,7 +80,9 @@ def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, 
         def theirs(x, settings=settings):  # torch's volumes: where all is -inf, another wins channels-last than else
             return reference(MAX[dims])(x.contiguous(), *settings).contiguous(memory_format=layout)
 
-        assert_equivalent(ours, theirs, x, order=2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pooling_race, "CHUNK", chunk)
+            assert_equivalent(ours, theirs, x, order=2)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
