@@ -146,6 +146,34 @@ class Windows(NamedTuple):
             slice(start, start + effective_kernel_size(count, stride), stride) for start, count, stride in steps
         )
 
+    def shared_by(
+        self, element: tuple[int, ...], size: Sequence[int], counts: Sequence[int]
+    ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+        """Slice out the input's elements that one kernel element meets, and the outputs to which they belong.
+
+        Element i of output p meets input s·p + d·i − before; here are the p for which that is no padding.
+
+        Args:
+            element: i, a position in the kernel.
+            size: the input's spatial size.
+            counts: the output size.
+
+        Example:
+            >>> Windows((3,), (1,), ((1, 1),), (1,), 1).shared_by((2,), (5,), (5,))  # outputs 0 to 3 meet inputs 1 to 4
+            ((slice(1, 5, 1),), (slice(0, 4, None),))
+        """
+        read, written = [], []
+        axes = zip(element, self.stride, self.pads, self.dilation, size, counts, strict=True)
+        for i, s, (before, _), d, length, count in axes:
+            offset = d * i - before
+            first = max(0, -(offset // s))  # the least p with s·p + offset ≥ 0
+            last = max(
+                first, min(count, (length - 1 - offset) // s + 1)
+            )  # behind the largest with s·p + offset < length
+            written.append(slice(first, last))
+            read.append(slice(s * first + offset, max(s * first + offset, s * (last - 1) + offset + 1), s))
+        return tuple(read), tuple(written)
+
     def inside(self, size: Sequence[int]) -> tuple[slice, ...]:
         """Slice the input out of the padded input.
 

@@ -22,6 +22,7 @@ from minimodels.functional.conv import (
     planes,
     rows,
     shifts,
+    stacks,
     winograd,
 )
 from minimodels.shapes import Windows
@@ -154,6 +155,37 @@ def test_rows_of_lines_are_the_same(case, uneven, chunk):
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(without, definition.convolve(x, w, None, windows), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(dims=3, groups=1), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 10, 1 << 21]))
+def test_stacks_of_planes_are_the_same(case, uneven, chunk):
+    """In chunks of any size, padding wider than the volume included; in 16 bits several planes by one product."""
+    x, w, b, windows = case
+    pads = tuple((before, after + uneven) for before, after in windows.pads)
+    windows = windows._replace(pads=pads, stride=(1, *windows.stride[1:]), dilation=(1, *windows.dilation[1:]))
+    leaves = [t.detach().requires_grad_() for t in (x, w)]
+    expected = definition.convolve(*leaves, b, windows)
+    gradient = torch.randn_like(expected)
+    by_w = torch.autograd.grad(expected, leaves[1], gradient)[0]
+    for dtype, far in ((torch.float64, 1e-9), (torch.bfloat16, 0.05)):
+        operands = [t.to(dtype) for t in (x, w, b, gradient)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(frame, "CHUNK", chunk)
+            y = stacks.forward(*operands[:3], windows)
+            carried = stacks.weight_gradient(operands[0], operands[3], windows)
+        for value, wanted in ((y, expected.detach()), (carried, by_w)):
+            assert value.dtype is dtype
+            assert (value - wanted).abs().max() <= far * (1 + wanted.abs().max())
+
+
+@given(case=convolutions(dims=3))
+def test_with_stacks_or_without(case):
+    x, w, b, windows = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacks, "PLANE", 1)
+        assert_equivalent(lambda *o: im2col.convolve(*o, windows).contiguous(),
+                          lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
+                          rtol=1e-9, atol=1e-9)  # fmt: skip
 
 
 @given(case=convolutions(depthwise=True))

@@ -5,6 +5,7 @@ im2col.py       matrix products over copied windows
 rows.py         windows as rows, the channels last in memory; col2im
 lines.py        the same a line of the kernel at a time
 columns.py      windows as columns, the channels in front
+stacks.py       the same for volumes, plane behind plane
 frame.py        chunks of the batch with zeros around them
 winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplications
 fft.py          any kernel as a product of spectra
@@ -36,6 +37,7 @@ from minimodels.functional.conv import (
     planes,
     rows,
     shifts,
+    stacks,
     transposed,
     winograd,
 )
@@ -63,6 +65,7 @@ __all__ = [
     "planes",
     "rows",
     "shifts",
+    "stacks",
     "transposed",
     "winograd",
 ]

@@ -135,20 +135,11 @@ def _kernels(w: Tensor, channels: int) -> Tensor:
 
 
 def _shares(windows: Windows, size: tuple[int, ...], counts: tuple[int, ...]) -> Iterator[tuple[int, Places, Places]]:
-    """Go through the kernel's elements: which one, the input that it reads, the output to which that belongs.
-
-    Element i of output p reads input s·p + d·i − before; here stand the p for which that lies in the image.
-    """
-    axes = list(zip(windows.stride, windows.pads, windows.dilation, size, counts, strict=True))
+    """Go through the kernel's elements: which one, the input that it reads, the output to which that belongs."""
+    whole = (slice(None),) * 3  # images, channels, kernels of a channel
     for k, element in enumerate(windows.elements()):
-        read, written = [slice(None)] * 3, [slice(None)] * 3  # images, channels, kernels of a channel
-        for i, (s, (before, _), d, length, count) in zip(element, axes, strict=True):
-            offset = d * i - before
-            first = max(0, -(offset // s))  # the least p with s·p + offset ≥ 0
-            last = min(count, (length - 1 - offset) // s + 1)  # one behind the largest with s·p + offset < length
-            written.append(slice(first, max(first, last)))
-            read.append(slice(s * first + offset, max(s * first + offset, s * (last - 1) + offset + 1), s))
-        yield k, tuple(read), tuple(written)
+        read, written = windows.shared_by(element, size, counts)
+        yield k, (*whole, *read), (*whole, *written)
 
 
 def _chunks(y: Tensor) -> Iterator[tuple[slice, slice]]:
