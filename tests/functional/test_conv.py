@@ -15,6 +15,7 @@ from minimodels.functional.conv import (
     choice,
     columns,
     definition,
+    diagonals,
     fft,
     frame,
     im2col,
@@ -198,6 +199,21 @@ def test_flat_planes_and_lines_are_the_same(case):
     y, by_w = planes.forward(x, w, b, windows), planes.weight_gradient(x, gradient, windows)
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(dims=2, depthwise=True), uneven=st.integers(0, 2), piece=st.integers(1, 8))
+def test_diagonals_are_the_kernels_gradient(case, uneven, piece):
+    """With lines whole or in pieces, the last one shorter; padding wider than the image included."""
+    x, w, _, windows = case
+    x, w = x[:, : windows.groups], w[: windows.groups]
+    windows = windows._replace(stride=(1, 1), pads=tuple((p, p + uneven) for p, _ in windows.pads))
+    leaf = w.detach().requires_grad_()
+    y = definition.convolve(x, leaf, None, windows)
+    gradient = torch.randn_like(y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagonals, "PIECE", piece)
+        carried = diagonals.weight_gradient(x, gradient, windows)
+    torch.testing.assert_close(carried, torch.autograd.grad(y, leaf, gradient)[0], rtol=1e-9, atol=1e-9)
 
 
 @given(case=convolutions(), line=st.sampled_from([0, 1000]))

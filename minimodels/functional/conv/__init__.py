@@ -11,6 +11,7 @@ winograd.py     3x3 kernels by polynomial interpolation, with fewer multiplicati
 fft.py          any kernel as a product of spectra
 shifts.py       depthwise: shifted multiply-adds, in the cache
 planes.py       the same at stride 1, over planes laid out flat
+diagonals.py    the kernel's gradient of the same, as products of lines with lines
 bands.py        depthwise: lines times matrices with a band
 bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
@@ -30,6 +31,7 @@ from minimodels.functional.conv import (
     choice,
     columns,
     definition,
+    diagonals,
     fft,
     frame,
     im2col,
@@ -58,6 +60,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "definition",
+    "diagonals",
     "fft",
     "frame",
     "im2col",

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from minimodels.functional.conv import definition, planes
+from minimodels.functional.conv import definition, diagonals, planes
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.precision import accumulator
 from minimodels.shapes import Windows
@@ -107,6 +107,8 @@ def _input_gradient(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows:
 
 def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     """Multiply what every kernel element read with the gradient of where it wrote, and sum."""
+    if diagonals.serves(x, gradient.shape[1], windows):
+        return diagonals.weight_gradient(x, gradient, windows)
     if _flat(x, windows):
         return planes.weight_gradient(x, gradient, windows)
     dtype, wide, channels = x.dtype, accumulator(x.dtype), x.shape[1]

@@ -168,8 +168,9 @@ def _stacks(x: Tensor, windows: Windows, block: int) -> Iterator[tuple[int, slic
 def _shares(x: Tensor, columns: Tensor, windows: Windows) -> list[tuple[Tensor, Tensor]]:
     """See what each element of a plane of the kernel reads, [N, planes, C, …], and where it goes, [planes, C, …]."""
     plane = Windows(windows.kernel[1:], windows.stride[1:], windows.pads[1:], windows.dilation[1:], 1)
-    shares, whole = [], (slice(None),) * 2
+    shares: list[tuple[Tensor, Tensor]] = []
+    whole = (slice(None), slice(None))
     for element in plane.elements():
         read, written = plane.shared_by(element, x.shape[3:], columns.shape[-len(element) :])
-        shares.append((x[(slice(None), *whole, *read)], columns[(*whole, *element, *written)]))
+        shares.append((x[(slice(None), *whole, *read)], columns[whole + element + written]))
     return shares
