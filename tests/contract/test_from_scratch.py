@@ -114,8 +114,8 @@ class OnlyAlgebra(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         name = getattr(function, "__name__", str(function))
         caller = on_whose_behalf()
-        onednn = (
-            "_linear_pointwise" in str(function) and caller.name == "matmul.py"
+        onednn = caller.name == "matmul.py" and any(
+            name in str(function) for name in ("_linear_pointwise", "_reorder_linear_weight")
         )  # the one exception, in its one file
         reference = getattr(function, "__module__", None) == "torch.nn.functional"
         if caller.is_relative_to(PACKAGE) and (reference or name not in self.allowed) and not onednn:

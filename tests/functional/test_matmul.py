@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.functional import matmul
-from minimodels.functional.matmul import add_product_, product, product_into
+from minimodels.functional.matmul import Repeated, add_product_, product, product_into
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
 sizes = st.integers(0, 9)
@@ -42,6 +42,22 @@ def test_a_product_may_go_to_memory_that_is_there(preferred, m, n, k, biased, da
     torch.testing.assert_close(added, sums + written_out(a, b), rtol=1e-4, atol=1e-4)
     assert widened.dtype is torch.float32
     torch.testing.assert_close(widened, sums + product(a.bfloat16(), b.bfloat16()), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@given(m=st.integers(1, 9), n=st.integers(1, 40), k=st.integers(1, 40), turned=st.booleans(), seed=st.integers(0, 99))
+def test_a_factor_that_is_used_again_gives_the_same_product(fast, dtype, m, n, k, turned, seed):
+    generator = torch.Generator().manual_seed(seed)
+    b = torch.randn(k, n, generator=generator).t() if turned else torch.randn(n, k, generator=generator)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "bfloat16_is_fast", lambda: fast)
+        factor = Repeated(b.to(dtype), rows=4)
+    assert factor.ahead == (fast and dtype is torch.bfloat16 and matmul._carries_packing())
+    for rows in (m, 4):  # it need not be as many as was said
+        a = torch.randn(rows, k, generator=generator).to(dtype)
+        wanted = written_out(a.double(), b.to(dtype).double())
+        torch.testing.assert_close(factor.times(a).double(), wanted, rtol=8e-3, atol=1e-4)
 
 
 needs_onednn = pytest.mark.skipif(

@@ -16,14 +16,15 @@ level.) The price: 1 − 2σ has the absolute error of σ, 3e-8 in float32, and 
 numbers of about 1 that does not show; of states that are all about 1e-3, nearly four digits are right, not seven.
 
 In bfloat16 the operands of the products are of 16 bits and everything else is of 32; so are those of the steps' own
-products where these are small (`STEP`). A step rounds W_ih·x + b and, beyond `STEP`, W_hh·h and h to 8 bits each; of an
-error ε·a in a gate's argument its squashing leaves at most 0.45·ε.
+products where these are small (`recurrence.buffers.STEP`). A step rounds W_ih·x + b to 8 bits and, beyond `STEP`, also
+W_hh·h, h and the sum; of an error ε·a in a gate's argument its squashing leaves at most 0.45·ε. That sum is what is
+kept: the backward pass squashes it again, which is as exact, and half of what would have to be written and read.
 """
 
 import torch
 from torch import Tensor
 
-from minimodels.functional.matmul import add_product_, product_into
+from minimodels.functional.matmul import Repeated, add_product_, product_into
 from minimodels.functional.recurrence import (
     Chunk,
     State,
@@ -32,8 +33,10 @@ from minimodels.functional.recurrence import (
     Weights,
     blocks,
     chunks,
+    is_narrow,
     projected,
     rows_at_a_time,
+    step_dtype,
 )
 
 
@@ -52,7 +55,7 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
         - Output: [rows, H]; (h, c) after the last steps
 
     Cost: rows·4H·(I + H) multiply-adds. Kept: the gates, c and h, 6·rows·H numbers; without `keep` the output and
-        2 MiB.
+        2 MiB. Steps that multiply in bfloat16 keep gates of 16 bits.
 
     See: definition.py; tests/functional/test_lstm.py.
     """
@@ -60,17 +63,25 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     H = h.shape[1]
     scale = x.new_ones(4 * H)
     scale[2 * H : 3 * H] = -2  # the rows of g
-    kind = _step_dtype(x, c)
-    w_hh = (weights.w_hh * scale.unsqueeze(1)).t().to(kind).contiguous()  # dense rows are the faster right factor
+    kind = step_dtype(x, c, 4)
+    w_hh = Repeated((weights.w_hh * scale.unsqueeze(1)).to(kind), len(h))
     bias = weights.bias()
     bias = None if bias is None else bias * scale
-    gates, shares = projected(x, weights.w_ih * scale.unsqueeze(1), bias, steps, keep, 4, c.dtype)  # [rows, 4H]
+    same = kind == c.dtype
+    w_ih = weights.w_ih * scale.unsqueeze(1)
+    gates, shares = projected(x, w_ih, bias, steps, keep, 4, kind)  # [rows, 4H]
+    wide = [] if same else blocks(c, 4 * H, steps, False)[1]
     hidden, cell = Trail(h.to(kind), steps), Trail(c, steps, keep)
-    (_, written), (_, qs) = (blocks(c, H, steps, False) for _ in range(2))
-    minus_two, same = c.new_full((), -2.0), kind == c.dtype
-    for t, a, (i, f, g, o) in shares:
-        k, u, q = hidden.before[t], written[t], qs[t]
-        (a.addmm_(k, w_hh) if same else a.add_(torch.mm(k, w_hh))).sigmoid_()
+    (_, shown), (_, qs) = (blocks(c, H, steps, False) for _ in range(2))
+    minus_two = c.new_full((), -2.0)
+    for t, a, parts in shares:
+        if same:
+            i, f, g, o = parts
+            a.addmm_(hidden.before[t], w_hh.factor).sigmoid_()
+        else:
+            squashed = wide[t].copy_(a.add_(w_hh.times(hidden.before[t]))).sigmoid_()
+            i, f, g, o = squashed.view(-1, 4, H).unbind(1)
+        u, q = shown[t], qs[t]
         torch.addcmul(i, i, g, value=-2, out=u)  # i ⊙ g
         torch.addcmul(u, f, cell.before[t], out=cell.after[t])
         torch.mul(cell.after[t], minus_two, out=q).sigmoid_()
@@ -81,20 +92,6 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     if not keep:
         return y.to(x.dtype), final, ()
     return y.to(x.dtype, copy=True), final, (gates, hidden.rows_before(), cell.rows_before(), cell.rows_after())
-
-
-STEP = 1 << 23
-"""Multiply-adds from which a step's product in bfloat16 makes up for the casts around it.
-
-On one and on two threads of an Intel Xeon with AMX, microseconds in float32 against those in bfloat16: in the loop,
-casts included, 64x128x512 (2²² multiply-adds) 54 and 37 against 60 and 56; by itself 64x512x2048 (2²⁶) 890 and 500
-against 280 and 210.
-"""
-
-
-def _step_dtype(x: Tensor, c: Tensor) -> torch.dtype:
-    """Choose the type of the factors in the steps' own products: the input's, or the state's for small ones."""
-    return x.dtype if c.numel() * 4 * c.shape[1] >= STEP else c.dtype
 
 
 def backward(
@@ -124,39 +121,58 @@ def backward(
     Returns:
         ∂x, (∂h, ∂c) before the first steps, and the gradients of the weights.
 
-    Cost: twice the multiply-adds of the forward pass; 2 MiB beside the gradients.
+    Cost: twice the multiply-adds of the forward pass; 2 MiB beside the gradients, in 16 bits 16 KiB·H.
 
     See: definition.py, whose derivative this is; tests/functional/test_lstm.py.
     """
-    gates, h_before, c_before, c_after = kept
-    H = c_after.shape[1]
-    wide, narrow = gates.dtype, x.dtype
+    backwards, kind, cell = steps.reversed(), step_dtype(x, last[1], 4), kept[2]
+    H, narrow = cell.shape[1], is_narrow(x)
     d_x = torch.empty_like(x)
-    d_ih, d_hh, d_bias = (gates.new_zeros(s) for s in (weights.w_ih.shape, weights.w_hh.shape, 4 * H))
-    K, G = (part.to(wide, copy=True) for part in last)
+    d_ih, d_hh, d_bias = (cell.new_zeros(s) for s in (weights.w_ih.shape, weights.w_hh.shape, 4 * H))
+    carried = tuple(part.to(cell.dtype, copy=True) for part in last)
     room = rows_at_a_time(steps, 8 * H)
-    memory = gates.new_empty(room, 4 * H), *(gates.new_empty(room, H) for _ in range(3))
-    w_hh = weights.w_hh.to(_step_dtype(x, last[1]))
-    low = x.new_empty(room, 4 * H) if wide != narrow else memory[0]
-    for chunk in chunks(steps.reversed(), 8 * H):
-        rows = chunk.rows
-        d, through = _factors(gates[rows], c_before[rows], c_after[rows], memory)
-        _through_time(chunk, d, low[: len(d)], through, gates[rows, H : 2 * H], gradient[rows], (K, G), w_hh)
-        d_bias += d.sum(0)
-        if w_hh.dtype != narrow:
-            low[: len(d)].copy_(d)
-        d = low[: len(d)]
+    memory = tuple(cell.new_empty(room, width) for width in (4 * H, H, H, H, 4 * H * (kind != cell.dtype)))
+    low = x.new_empty(rows_at_a_time(steps, 8 * H, narrow), 4 * H) if narrow else memory[0]
+    w_hh = Repeated(weights.w_hh.t().to(kind), len(carried[0]))
+    for part in chunks(backwards, 8 * H, narrow):
+        rows, inner = part.rows, Steps(part.sizes, backwards.reverse)
+        d, before = low[: sum(part.sizes)], kept[1][rows].to(x.dtype)
+        _through_part(inner, d, gradient[rows], [k[rows] for k in kept], memory, carried, w_hh, d_bias)
         add_product_(d_ih, d.t(), x[rows].t())
-        add_product_(d_hh, d.t(), h_before[rows].to(narrow).t())
+        add_product_(d_hh, d.t(), before.t())
         product_into(d_x[rows], d, weights.w_ih.t())
-    bias = None if weights.b_ih is None else d_bias.to(narrow)
-    return d_x, (K, G), Weights(d_ih.to(narrow), d_hh.to(narrow), bias, bias)
+    bias = None if weights.b_ih is None else d_bias.to(x.dtype)
+    return d_x, carried, Weights(d_ih.to(x.dtype), d_hh.to(x.dtype), bias, bias)
+
+
+def _through_part(
+    steps: Steps,
+    low: Tensor,
+    dy: Tensor,
+    kept: list[Tensor],
+    memory: tuple[Tensor, ...],
+    carried: State,
+    w_hh: Repeated,
+    d_bias: Tensor,
+) -> None:
+    """Take ∂h and ∂c back through some steps, chunk by chunk; leave ∂a in low, and add it up in d_bias."""
+    gates, _, c_before, c_after = kept
+    H = c_after.shape[1]
+    for chunk in chunks(steps, 8 * H):
+        rows, squashed = chunk.rows, gates[chunk.rows]
+        if gates.dtype != c_after.dtype:
+            squashed = memory[4][: len(squashed)].copy_(squashed).sigmoid_()
+        d, through = _factors(squashed, c_before[rows], c_after[rows], memory)
+        _through_time(chunk, d, low[rows], through, squashed[:, H : 2 * H], dy[rows], carried, w_hh)
+        d_bias += d.sum(0)
+        if low.dtype != w_hh.factor.dtype:  # the steps have not done so
+            low[rows].copy_(d)
 
 
 def _factors(gates: Tensor, c_before: Tensor, c_after: Tensor, memory: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """Give by what ∂c (for i, f, g) and ∂h (for o) are multiplied, [n, 4H], and ∂h/∂c, [n, H], in memory used again."""
     n, H = c_after.shape
-    d, through, u, q = (part[:n] for part in memory)
+    d, through, u, q = (part[:n] for part in memory[:4])
     (i, f, g, o), (d_i, d_f, d_g, d_o) = (rows.view(n, 4, H).unbind(1) for rows in (gates, d))
     torch.addcmul(i, i, g, value=-2, out=u)  # i ⊙ g
     torch.addcmul(u, u, i, value=-1, out=d_i)
@@ -169,10 +185,10 @@ def _factors(gates: Tensor, c_before: Tensor, c_after: Tensor, memory: tuple[Ten
 
 
 def _through_time(
-    chunk: Chunk, d: Tensor, low: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Tensor
+    chunk: Chunk, d: Tensor, low: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Repeated
 ) -> None:
     """Take ∂h and ∂c back through the steps of a chunk, and leave ∂a in d, and in low in the type of w_hh."""
-    H, same = w_hh.shape[1], d.dtype == w_hh.dtype
+    H, same = through.shape[1], d.dtype == w_hh.factor.dtype
     parts = (d, low, d.view(-1, 4, H)[:, :3], d[:, 3 * H :], through, forget, dy.to(d.dtype))
     views = [chunk.split(part) for part in parts]
     for t in chunk.steps:
@@ -184,6 +200,6 @@ def _through_time(
         d_ifg.mul_(G.unsqueeze(1))
         G.mul_(f_t)
         if same:
-            torch.mm(d_t, w_hh, out=K)
+            torch.mm(d_t, w_hh.factor, out=K)
         else:
-            K.copy_(torch.mm(low_t.copy_(d_t), w_hh))
+            K.copy_(w_hh.times(low_t.copy_(d_t)))

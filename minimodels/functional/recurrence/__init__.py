@@ -20,7 +20,16 @@ normalization    layer normalisation inside a cell
 casting          autocast and numbers of 16 bits
 """
 
-from minimodels.functional.recurrence.buffers import Chunk, Trail, blocks, chunks, projected, rows_at_a_time
+from minimodels.functional.recurrence.buffers import (
+    Chunk,
+    Trail,
+    blocks,
+    chunks,
+    is_narrow,
+    projected,
+    rows_at_a_time,
+    step_dtype,
+)
 from minimodels.functional.recurrence.normalization import normalized, normalized_linear
 from minimodels.functional.recurrence.parts import Cell, Gains, Regularization, State, Steps, Weights
 from minimodels.functional.recurrence.running import layer, unroll
@@ -38,6 +47,7 @@ __all__ = [
     "Weights",
     "blocks",
     "chunks",
+    "is_narrow",
     "layer",
     "normalized",
     "normalized_linear",
@@ -45,5 +55,6 @@ __all__ = [
     "projected",
     "rows_at_a_time",
     "stack",
+    "step_dtype",
     "unroll",
 ]
