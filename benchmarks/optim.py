@@ -1,4 +1,8 @@
-"""Optimisers: a step over the parameters of the digit CNN, and over those of GPT-2 with 124 million parameters."""
+"""Optimisers: a step over the parameters of the digit CNN, and over those of GPT-2 with 124 million parameters.
+
+torch's side takes the loop that torch.optim chooses on a CPU by itself, unless a case names its lists (foreach) or its
+kernel (fused). Ours is the same each time.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,20 +32,34 @@ def gpt2_shapes(*, tiny: bool) -> list[Shape]:
     return [(vocabulary, width), (context, width), *block * layers, *norm]
 
 
-PASSES = {"SGD": 5, "AdamW": 7}
+def block_matrices(*, tiny: bool) -> list[Shape]:
+    """The matrices of two of GPT-2's blocks, which are what Muon is for."""
+    width = 4 if tiny else 768
+    return [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)] * 2
+
+
+PASSES = {"Muon": 5, "SGD": 5, "AdamW": 7}
 """Parameters, gradients and averages that a step reads, and those of them that it writes."""
 
 
 def optimizer_case(
-    name: str, shapes: Callable[..., list[Shape]], cls: str, *, fused: bool = False, **settings: Any
+    name: str, shapes: Callable[..., list[Shape]], cls: str, way: str | None = None, **settings: Any
 ) -> Case:
-    """A case of one optimiser; gradients are the same at every step. `fused` concerns torch's side alone."""
+    """A case of one optimiser; gradients are the same at every step.
+
+    Args:
+        name: the first column of the table.
+        shapes: of the parameters.
+        cls: the optimiser, under torch's name.
+        way: "foreach" or "fused", how torch's side goes; None leaves it to torch.
+        settings: both sides' hyper-parameters.
+    """
 
     def make(setting: Setting) -> Pair:
         start = [setting.noise(*shape, scale=0.02) for shape in shapes(tiny=setting.tiny)]
         gradients = [setting.noise(*p.shape) for p in start]
         sides: dict[Callable[[], Any], list[torch.nn.Parameter]] = {}
-        for module, flags in ((optim, {}), (torch.optim, {"fused": True} if fused else {})):
+        for module, flags in ((optim, {}), (torch.optim, {way: True} if way else {})):
             params = [torch.nn.Parameter(p.clone()) for p in start]
             for p, gradient in zip(params, gradients, strict=True):
                 p.grad = gradient
@@ -66,8 +84,11 @@ ADAMW = {"lr": 1e-2, "weight_decay": 0.1}
 CASES = [
     optimizer_case("SGD, momentum, CNN", convnet_shapes, "SGD", **SGD),
     optimizer_case("AdamW, CNN", convnet_shapes, "AdamW", **ADAMW),
-    optimizer_case("AdamW, CNN, torch fused", convnet_shapes, "AdamW", fused=True, **ADAMW),
+    optimizer_case("AdamW, CNN, torch fused", convnet_shapes, "AdamW", "fused", **ADAMW),
     optimizer_case("SGD, momentum, GPT-2", gpt2_shapes, "SGD", **SGD),
+    optimizer_case("SGD, momentum, GPT-2, torch foreach", gpt2_shapes, "SGD", "foreach", **SGD),
     optimizer_case("AdamW, GPT-2", gpt2_shapes, "AdamW", **ADAMW),
-    optimizer_case("AdamW, GPT-2, torch fused", gpt2_shapes, "AdamW", fused=True, **ADAMW),
+    optimizer_case("AdamW, GPT-2, torch foreach", gpt2_shapes, "AdamW", "foreach", **ADAMW),
+    optimizer_case("AdamW, GPT-2, torch fused", gpt2_shapes, "AdamW", "fused", **ADAMW),
+    optimizer_case("Muon, matrices of two GPT-2 blocks", block_matrices, "Muon", lr=1e-2),
 ]

@@ -125,10 +125,10 @@ def _log_bounded(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.log().clamp(min=-100), torch.log1p(-x).clamp(min=-100)
 
 
-def _value_of_probability(x: Tensor, t: Tensor, w: Tensor | None = None) -> Tensor:
+def _value_of_probability(x: Tensor, t: Tensor, w: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     yes, no = _log_bounded(x)
-    loss = no * (t - 1) - yes * t
-    return loss if w is None else loss * w
+    loss = torch.sub(no * (t - 1), yes * t, out=out)
+    return loss if w is None else torch.mul(loss, w, out=out)
 
 
 def _slope_of_probability(x: Tensor, t: Tensor, w: Tensor | None = None, *, out: Tensor | None) -> Tensor:
@@ -155,11 +155,11 @@ def _rule_of_scores(has_p: bool, has_w: bool) -> Rule:
         zero = x.new_zeros(())
         return w * (p * t * torch.logaddexp(zero, -x) + (1 - t) * torch.logaddexp(zero, x))
 
-    def value(x: Tensor, t: Tensor, *weights: Tensor) -> Tensor:
+    def value(x: Tensor, t: Tensor, *weights: Tensor, out: Tensor | None) -> Tensor:
         p, w = split(weights)
-        rest = x.abs().neg_().exp_().log1p_()  # log(1 + exp(−|x|))
+        rest = torch.abs(x, out=out).neg_().exp_().log1p_()  # log(1 + exp(−|x|))
         if not has_p:
-            loss = (1 - t).mul_(x).sub_(x.clamp(max=0)).add_(rest)
+            loss = rest.add_((1 - t).mul_(x).sub_(x.clamp(max=0)))
         else:
             loss = (1 - t) * x + (1 + (p - 1) * t) * ((-x).clamp(min=0) + rest)
         return loss * w if has_w else loss

@@ -5,9 +5,11 @@ from torch import Tensor
 
 from minimodels.functional.activations import log_softmax
 from minimodels.functional.losses.checks import check_distribution, check_indices, check_weight
+from minimodels.functional.losses.few import surprise_of_few
+from minimodels.functional.losses.likelihood import against_distribution, against_indices
 from minimodels.functional.losses.reduction import chosen_reduction, reduced
 from minimodels.functional.losses.surprise import surprise
-from minimodels.functional.losses.truth import picked, total_weight, truth_of
+from minimodels.functional.losses.truth import total_weight, truth_of
 from minimodels.functional.precision import accumulator, autocast_to_float32
 from minimodels.functional.transforms import plain_autograd
 from minimodels.tap import listened, tap
@@ -74,11 +76,14 @@ def cross_entropy(
         check_indices(input.shape, classes, target)
     check_weight(weight, input.shape[classes] if input.ndim else 1, input.dtype)
     if _hand_derived(input, target, weight):
-        return _by_rows(input, target, weight, classes, ignore_index, reduction, label_smoothing)
+        if input.numel() >= LARGE:
+            return _by_rows(input, target, weight, classes, ignore_index, reduction, label_smoothing)
+        if not distribution and weight is None and label_smoothing == 0 and reduction != "none":
+            return surprise_of_few(input, target, classes, ignore_index, reduction)
     log_p = tap("cross_entropy.log_probabilities", log_softmax(input, classes))
     if distribution:
-        return _against_distribution(log_p, target, weight, classes, reduction, label_smoothing)
-    return _against_indices(log_p, target, weight, classes, ignore_index, reduction, label_smoothing)
+        return against_distribution(log_p, target, weight, classes, reduction, label_smoothing)
+    return against_indices(log_p, target, weight, classes, ignore_index, reduction, label_smoothing)
 
 
 def nll_loss(
@@ -138,7 +143,7 @@ def nll_loss(
     check_weight(weight, input.shape[classes], input.dtype)
     if not input.is_floating_point():
         raise NotImplementedError(f'"nll_loss" not implemented for {input.dtype}')
-    return _against_indices(input, target, weight, classes, ignore_index, reduction, 0.0)
+    return against_indices(input, target, weight, classes, ignore_index, reduction, 0.0)
 
 
 def _hand_derived(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
@@ -149,7 +154,7 @@ def _hand_derived(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
         and not listened()
         and constants
         and input.is_floating_point()
-        and input.numel() >= LARGE
+        and input.numel() > 0
     )
 
 
@@ -184,39 +189,3 @@ def _by_rows(
     )
     loss = surprise(scores, truth).view(places)
     return reduced(loss, reduction, total_weight(target, weight, ignore_index, places)).to(input.dtype)
-
-
-def _against_distribution(
-    log_p: Tensor, target: Tensor, weight: Tensor | None, classes: int, reduction: str, smoothing: float
-) -> Tensor:
-    count = log_p.shape[classes]
-    if smoothing > 0:
-        target = target * (1 - smoothing) + smoothing / count
-    loss = -(_weighted(log_p, weight, classes) * target).sum(classes)
-    return reduced(loss, reduction, loss.new_tensor(float(loss.numel())))
-
-
-def _against_indices(
-    log_p: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    classes: int,
-    ignore_index: int,
-    reduction: str,
-    smoothing: float,
-) -> Tensor:
-    counted = target != ignore_index
-    index = target.to(torch.int64).where(counted, 0)  # an ignored index may be out of range: read any class there
-    weighted = _weighted(log_p, weight, classes)
-    loss = -picked(weighted, classes, index)
-    if smoothing > 0:
-        loss = (1 - smoothing) * loss - smoothing / log_p.shape[classes] * weighted.sum(classes)
-    loss = loss.where(counted, 0)
-    return reduced(loss, reduction, total_weight(target, weight, ignore_index, target.shape)).to(log_p.dtype)
-
-
-def _weighted(log_p: Tensor, weight: Tensor | None, classes: int) -> Tensor:
-    """Scale every class's log-probability by its weight."""
-    if weight is None:
-        return log_p
-    return log_p * weight.view(-1, *[1] * (log_p.ndim - classes - 1))

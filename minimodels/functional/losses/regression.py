@@ -54,7 +54,7 @@ def mse_loss(
     input, target = _real("mse", input, target)
     if weight is not None:
         return _weighted(torch.square, input, target, weight, reduction)
-    return _loss_of_difference(torch.square, lambda d: d.mul_(2), input, target, reduction)
+    return _loss_of_difference(torch.square, lambda d: d.mul_(d), lambda d: d, input, target, reduction, factor=2)
 
 
 def l1_loss(
@@ -148,7 +148,13 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     input, target = _real("smooth_l1", input, target)
     return _loss_of_difference(
-        lambda d: _huber(d, beta), lambda d: _clip_(d, beta), input, target, reduction, scale=1 / beta
+        lambda d: _huber(d, beta),
+        lambda d: _huber_(d, beta),
+        lambda d: _clip_(d, beta),
+        input,
+        target,
+        reduction,
+        scale=1 / beta,
     )
 
 
@@ -199,13 +205,19 @@ def huber_loss(
     if weight is not None:
         _check_weight(input, weight)
         return reduced(value(input - target).to(dtype) * weight, reduction)
-    return _loss_of_difference(value, lambda d: _clip_(d, delta), input, target, reduction).to(dtype)
+    loss = _loss_of_difference(value, lambda d: _huber_(d, delta), lambda d: _clip_(d, delta), input, target, reduction)
+    return loss.to(dtype)
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:
     """With c the error clipped to ±δ, Huber's two branches are one: (d − ½c)·c."""
     c = _corners_outside(d, delta) if d.requires_grad else d.clamp(-delta, delta)
     return torch.sub(d, c, alpha=0.5) * c
+
+
+def _huber_(d: Tensor, delta: float) -> Tensor:
+    c = d.clamp(-delta, delta)
+    return d.sub_(c, alpha=0.5).mul_(c)
 
 
 def _clip_(d: Tensor, delta: float) -> Tensor:
@@ -221,13 +233,20 @@ def _absolute(input: Tensor, target: Tensor, reduction: str, weight: Tensor | No
     input, target = autocast_to_float32(input, input), autocast_to_float32(input, target)
     if weight is not None:
         return _weighted(torch.abs, input, target, weight, reduction)
-    return _loss_of_difference(torch.abs, Tensor.sign_, input, target, reduction)
+    return _loss_of_difference(torch.abs, Tensor.abs_, Tensor.sign_, input, target, reduction)
 
 
 def _loss_of_difference(
-    value: OfDifference, slope_: OfDifference, input: Tensor, target: Tensor, reduction: str, scale: float = 1.0
+    value: OfDifference,
+    value_: OfDifference,
+    slope_: OfDifference,
+    input: Tensor,
+    target: Tensor,
+    reduction: str,
+    scale: float = 1.0,
+    factor: float = 1.0,
 ) -> Tensor:
-    """Apply an even function, whose slope is then odd: ∂t = −ρ′(x − t) = ρ′(t − x). The slope may write over d."""
+    """Apply an even function, whose slope is then odd: ∂t = −ρ′(x − t) = ρ′(t − x). What ends in _ may write over d."""
     plain = input.shape != target.shape or input.dtype != target.dtype or not input.is_floating_point()
     if plain:
         d = input - target
@@ -235,9 +254,10 @@ def _loss_of_difference(
         return (loss if scale == 1 else loss * scale).to(d.dtype.to_real())
     rule = Rule(
         definition=lambda x, t: value(x - t),
-        value=lambda x, t: value(x - t),
+        value=lambda x, t, out: value_(torch.sub(x, t, out=out)),
         slope=lambda x, t, out: slope_(torch.sub(x, t, out=out)),
         slope_by_target=lambda x, t, out: slope_(torch.sub(t, x, out=out)),
+        factor=factor,
     )
     return elementwise_loss(rule, reduction, input, target, scale=scale)
 

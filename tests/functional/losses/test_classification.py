@@ -150,6 +150,32 @@ def test_large_scores_take_the_rows():
     assert_equivalent(lambda x: F.cross_entropy(x, target), lambda x: reference(x, target), x.detach(), order=1)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("ignore_index", [-100, 1])
+@given(x=tensors((3, 4, 2)), seed=st.integers(0, 99))
+def test_few_scores_are_taken_at_a_stroke(reduction, ignore_index, x, seed):
+    target = torch.randint(0, 4, (3, 2), generator=torch.Generator().manual_seed(seed))
+    kwargs = {"reduction": reduction, "ignore_index": ignore_index}
+    assert "_Few" in str(F.cross_entropy(x.clone().requires_grad_(), target, **kwargs).grad_fn)
+    for order in (1, 2):
+        assert_equivalent(lambda x: F.cross_entropy(x, target, **kwargs), lambda x: reference(x, target, **kwargs), x,
+                          order=order)  # fmt: skip
+    narrow = x.bfloat16()
+    mine = derivatives(lambda x: F.cross_entropy(x, target, **kwargs), narrow, order=1)
+    exact = derivatives(lambda x: reference(x, target, **kwargs), narrow.double(), order=1)
+    for name, truth in exact.items():
+        torch.testing.assert_close(mine[name].double(), truth, rtol=2e-2, atol=2e-2, equal_nan=True)
+
+
+def test_of_nothing_that_counts_the_derivative_is_nothing():
+    x = torch.randn(3, 4, requires_grad=True)
+    loss = F.cross_entropy(x, torch.full((3,), -100))
+    assert loss.isnan()
+    (gradient,) = torch.autograd.grad(loss, x)
+    assert not gradient.any()
+
+
 def test_a_distribution_that_was_written_over_is_noticed(monkeypatch):
     """As by every operation that keeps it for the backward pass: another gradient would follow unseen."""
     monkeypatch.setattr(classification, "LARGE", 1)
