@@ -46,12 +46,14 @@ class Program:
 def programs(setting: Setting) -> Iterator[Program]:
     """The programs, one after the other: none is built before the one before it is done."""
     yield pictures(setting)
+    if not setting.tiny:  # where nothing but a look is wanted, it does not wait for a compiler
+        yield pictures(setting, compiled=True)
     yield sequences(setting)
     for batch in (1, 8):
         yield generation(batch, setting)
 
 
-def pictures(setting: Setting) -> Program:
+def pictures(setting: Setting, *, compiled: bool = False) -> Program:
     """The digits that come with the package, as often as it takes to fill 67 batches."""
     torch.manual_seed(0)
     images, labels = (part.repeat(3, *[1] * (part.ndim - 1)) for part in load_digits()[0])
@@ -68,6 +70,7 @@ def pictures(setting: Setting) -> Program:
             lambda x: x.movedim(1, -1),
             lambda logits: logits,
         ),
+        compiled=compiled,
     )
 
 
@@ -108,11 +111,13 @@ def training(
     metric: Metric,
     data: tuple[Tensor, Tensor],
     twin: Twin,
+    *,
+    compiled: bool = False,
 ) -> Program:
     """An epoch of training with Adam, in batches of 64, in a new order each time."""
     inputs, targets = data
     optimizer = optim.Adam(model.parameters(), lr=RATE)
-    trainer = Trainer(model, loss, optimizer, metrics={"accuracy": metric}, device="cpu")
+    trainer = Trainer(model, loss, optimizer, metrics={"accuracy": metric}, device="cpu", compile=compiled)
     batches = Batches(inputs, targets, batch_size=BATCH, shuffle=True)
     peer, theirs, error, losses = "Keras", None, None, None
     if find_spec("keras") and find_spec("tensorflow"):
@@ -121,7 +126,8 @@ def training(
         other = twin.build(keras)
         other.set_weights(twin.arrays(dict(model.named_parameters())))
         x, y = twin.inputs(inputs).numpy().copy(), targets.numpy()
-        error = _off(model, loss, twin, inputs[:BATCH], targets[:BATCH], (tensorflow, other, x[:BATCH], y[:BATCH]))
+        run = torch.compile(model) if compiled else model
+        error = _off(run, loss, twin, inputs[:BATCH], targets[:BATCH], (tensorflow, other, x[:BATCH], y[:BATCH]))
 
         def theirs() -> None:
             other.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
@@ -131,7 +137,7 @@ def training(
 
     return Program(
         f"{name}, batches of {BATCH}",
-        "training epoch",
+        "training epoch" + ", compiled" * compiled,
         peer,
         len(targets),
         "samples",
@@ -149,7 +155,8 @@ def _off(
     tensorflow, keras_model, x, y = other
     logits = model(inputs)
     gradients = torch.autograd.grad(loss(logits, targets), list(model.parameters()))
-    named = dict(zip(dict(model.named_parameters()), gradients, strict=True))
+    names = [name.removeprefix("_orig_mod.") for name, _ in model.named_parameters()]  # which a compiler puts in front
+    named = dict(zip(names, gradients, strict=True))
     flags = {"gradients": True} if twin.arrays is twins.sequences_arrays else {}
     ours = [torch.from_numpy(np.ascontiguousarray(array)) for array in twin.arrays(named, **flags)]
     return distance([twin.outputs(logits.detach()), *ours], twins.outputs_and_gradients(tensorflow, keras_model, x, y))

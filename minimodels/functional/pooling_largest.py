@@ -17,6 +17,7 @@ from torch import Tensor
 
 from minimodels.functional import pooling_race
 from minimodels.functional.layout import image_layout
+from minimodels.functional.pooling_compiled import gathers, handed_back
 from minimodels.functional.pooling_race import units
 from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
 from minimodels.functional.transforms import apply, owned, plain_autograd, steps_aside
@@ -87,6 +88,8 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:
         (winners,) = ctx.saved_tensors
+        if torch.compiler.is_compiling() and gathers(ctx.spans):
+            return handed_back(gradient, ctx.spans, ctx.layout, winners, tuple(units(ctx.spans))), None
         even = [span for span in ctx.spans if isinstance(span, Even)]
         plain = not gradient.requires_grad and not _aside(gradient) and winners.itemsize <= gradient.itemsize
         if plain and ctx.layout is not torch.contiguous_format and even == [*ctx.spans]:
@@ -111,8 +114,9 @@ def _best(x: Tensor, spans: Spans) -> Tensor:
 
 def _winners(x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
     """Find each window's largest element and how far behind the window's start it stands."""
-    pitches = units(spans)
-    small = _offset_type(spans, pitches)
+    pitches, aside = units(spans), _aside(x)
+    kept = _offset_type(spans, pitches)
+    small = torch.int32 if aside else kept  # compiled code computes with 32 bits, and stores fewer
     x = padded(x, spans, _lowest(x.dtype))
     winner: Tensor | None = None  # nobody has been overtaken yet
     for axis, span, unit in reversed(list(zip(range(-len(spans), 0), spans, pitches, strict=True))):
@@ -126,11 +130,15 @@ def _winners(x: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
         start = behind[0] + first
         winner = start.expand(x.shape) if isinstance(start, Tensor) else None
         for value, inner, offset in zip(others, behind[1:], offsets, strict=True):
-            lead = _leads(value, x, small) * (inner + offset)
-            winner = lead if winner is None else torch.maximum(winner, lead)  # who led last is the farthest behind
+            if aside:
+                before = x.new_zeros((), dtype=small) if winner is None else winner
+                winner = torch.where((value > x) | (value != value), inner + offset, before)
+            else:
+                lead = _leads(value, x, small) * (inner + offset)
+                winner = lead if winner is None else torch.maximum(winner, lead)  # who led last is the farthest behind
             x = torch.maximum(x, value)
     winner = x.new_zeros(x.shape, dtype=small) if winner is None else winner
-    return (x if any(span.reach() for span in spans) else x.clone()), winner
+    return (x if any(span.reach() for span in spans) else x.clone()), winner.to(kept)
 
 
 def _race(x: Tensor, spans: list[Even]) -> bool:
@@ -151,8 +159,6 @@ def _leads(value: Tensor, x: Tensor, small: torch.dtype) -> Tensor:
 
     A comparison that is written in the type of its operands runs four times as fast as one that is written as booleans.
     """
-    if _aside(x):
-        return ((value > x) | (value != value)).to(small)
     larger, missing = torch.empty_like(x), torch.empty_like(x)
     return torch.maximum(torch.gt(value, x, out=larger), torch.ne(value, value, out=missing), out=larger).to(small)
 

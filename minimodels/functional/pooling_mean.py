@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
+from minimodels.functional.pooling_compiled import gathers, handed_back
 from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
 from minimodels.functional.precision import accumulator
-from minimodels.functional.transforms import apply, steps_aside
+from minimodels.functional.transforms import apply, owned, steps_aside
 
 
 def mean(x: Tensor, spans: Spans, padding_counts: bool = True, divisor: int | None = None) -> Tensor:
@@ -59,27 +60,34 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, spans: Spans) -> Tensor:
-        ctx.spans, ctx.dtype = spans, x.dtype
+        ctx.spans, ctx.dtype, ctx.layout = spans, x.dtype, image_layout(x)
         return in_chunks(lambda part: (_total(part, spans),), x)[0]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         if steps_aside(gradient):
             return _spread_by_autograd(gradient, ctx.spans, ctx.dtype), None
-        return apply(_Spread, gradient, ctx.spans, ctx.dtype), None
+        return apply(_Spread, gradient, ctx.spans, ctx.dtype, ctx.layout), None
 
 
 class _Spread(torch.autograd.Function):
     """The same backwards: every element's sum over the windows that read it."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, spans: Spans, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, gradient: Tensor, spans: Spans, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
         ctx.spans = spans
+        if torch.compiler.is_compiling() and gathers(spans):
+            return owned(handed_back(gradient, spans, layout).to(dtype))
         return in_chunks(lambda part: (_spread(part, spans, dtype),), gradient)[0]
 
     @staticmethod
-    def backward(ctx: Any, second: Tensor) -> tuple[Tensor, None, None]:
-        return (_total(second, ctx.spans) if steps_aside(second) else apply(_Total, second, ctx.spans)), None, None
+    def backward(ctx: Any, second: Tensor) -> tuple[Tensor, None, None, None]:
+        return (
+            (_total(second, ctx.spans) if steps_aside(second) else apply(_Total, second, ctx.spans)),
+            None,
+            None,
+            None,
+        )
 
 
 def _total(x: Tensor, spans: Spans) -> Tensor:

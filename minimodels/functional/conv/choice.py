@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minimodels.functional.conv import bands, definition, fft, im2col, shifts, winograd
+from minimodels.functional.conv import bands, compiled, definition, fft, im2col, shifts, winograd
 from minimodels.functional.matmul import bfloat16_is_fast
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import steps_aside
@@ -74,7 +74,7 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
     if windows.groups > 1 and w.shape[1] == 1:
         return "bands" if _bands(x, w, windows) else "shifts"
     if torch.compiler.is_compiling():
-        return "im2col"
+        return "compiled"
     if x.is_cpu and _spectra_pay(w, windows):  # on other devices nothing was measured
         return "fft"
     return _winograd(x, w, windows) if x.is_cpu else "im2col"
@@ -147,6 +147,7 @@ def _wide_definition(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows
 ALGORITHMS: dict[str, Callable[[Tensor, Tensor, Tensor | None, Windows], Tensor]] = {
     "definition": _wide_definition,
     "im2col": im2col.convolve,
+    "compiled": compiled.convolve,
     "winograd F(2x2)": winograd.convolve,
     "winograd F(4x4)": functools.partial(winograd.convolve, tile=4),
     "fft": fft.convolve,
