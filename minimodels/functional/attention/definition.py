@@ -105,8 +105,10 @@ def masked_softmax(scores: Tensor) -> Tensor:
     """
     if scores.numel() == 0:  # there is no largest of nothing
         return scores.exp()
-    if plain_autograd():
-        return apply(_Softmax, scores)
+    return apply(_Softmax, scores) if plain_autograd() else _weights(scores)
+
+
+def _weights(scores: Tensor) -> Tensor:
     e = _shifted(scores).exp()
     return e / _total(e)
 
@@ -122,12 +124,19 @@ def _total(e: Tensor) -> Tensor:
 
 
 class _Softmax(torch.autograd.Function):
-    """The softmax on memory of its own, with its derivative ∂s = w∘(∂w − Σ w∘∂w), which needs the weights alone."""
+    """The softmax on memory of its own, with its derivative ∂s = w∘(∂w − Σ w∘∂w), which needs the weights alone.
+
+    A compiler gets it without steps that write over their operand: it fuses them anyway, and PyTorch 2.11 compiled such
+    a derivative as if zeros came from above.
+    """
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
-        e = _shifted(scores).exp_()
-        weights = e.div_(_total(e))
+        if torch.compiler.is_compiling():
+            weights = _weights(scores)
+        else:
+            e = _shifted(scores).exp_()
+            weights = e.div_(_total(e))
         ctx.save_for_backward(weights)
         return weights
 
@@ -135,7 +144,7 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (weights,) = ctx.saved_tensors
         excess: Tensor = gradient - (gradient * weights).sum(-1, keepdim=True)
-        return excess.mul_(weights)
+        return excess * weights if torch.compiler.is_compiling() else excess.mul_(weights)
 
 
 def by_autograd(
