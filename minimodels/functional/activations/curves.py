@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, steps_aside
 
@@ -24,7 +25,7 @@ Forward / backward of GELU on 512x3072 in milliseconds on an Intel Xeon (2 MiB o
 1.1/2.5, 1.2/2.6."""
 
 DEVICE_CHUNK = 1 << 24
-"""Elements at a time on an accelerator: each of its launches is long, and what is made on the way stays small."""
+"""Elements at a time on an accelerator, where four times as many gain 3 % (see `placement.PIECE`)."""
 
 KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -185,7 +186,7 @@ def at_once(x: Tensor) -> int:
         >>> at_once(torch.zeros(1)) == CHUNK * torch.get_num_threads()
         True
     """
-    return CHUNK * torch.get_num_threads() if x.is_cpu else DEVICE_CHUNK
+    return placement.at_once(x, CHUNK * torch.get_num_threads(), DEVICE_CHUNK)
 
 
 def widened(pieces: Iterable[tuple[Tensor, ...]], spares: int = 0) -> Iterator[tuple[Tensor, ...]]:

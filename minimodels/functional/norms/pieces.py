@@ -21,6 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.norms import definition
 from minimodels.functional.norms.definition import Axes, Normalized
 from minimodels.functional.precision import accumulator
@@ -28,9 +29,6 @@ from minimodels.functional.transforms import apply, steps_aside
 
 CHUNK = 1 << 17
 """Elements a piece: 512 KiB of float32, of which a core's cache holds the few that a sweep works on."""
-
-DEVICE_CHUNK = 1 << 26
-"""The same on an accelerator, which wants large launches."""
 
 LONG = 1 << 14
 """Elements in a row from which on `vector_norm`, which adds up without pairing, loses digits (1e-6 at 100,000)."""
@@ -187,7 +185,7 @@ def _pieces(
     x = tensors[0]
     assert x is not None
     dim = next((dim for dim in range(x.ndim) if dim not in dims), 0)
-    size, most = x.shape[dim], CHUNK if x.is_cpu else DEVICE_CHUNK
+    size, most = x.shape[dim], placement.at_once(x, CHUNK)
     step = size if dim == x.ndim - 1 else -(-size // -(-x.numel() // most))  # rounded up, so that pieces are alike
     lent = [x.new_empty([*x.shape[:dim], step, *x.shape[dim + 1 :]], dtype=dtype) for dtype in buffers]
     if step == size:

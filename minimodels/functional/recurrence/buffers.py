@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.matmul import product_into
 from minimodels.functional.precision import accumulator
 from minimodels.functional.recurrence.parts import Steps
@@ -87,7 +88,11 @@ def blocks(like: Tensor, features: int, steps: Steps, keep: bool) -> tuple[Tenso
 
 
 CHUNK = 1 << 19
-"""Numbers at a time: 2 MiB of float32, what one core's share of the cache holds."""
+"""Numbers at a time: 2 MiB of float32, what one core's share of the cache holds.
+
+On an accelerator `placement.PIECE`: chunks of a step or two launched 30 kernels a step for the backward pass of an LSTM
+of 512 sequences, 128 wide, and took 57 ms for 100 steps on an NVIDIA H100, where 6 are left to a step.
+"""
 
 ROWS = 2048
 """Rows that a product of 16 bits takes at least: only large ones keep the processor's units for them busy.
@@ -132,7 +137,12 @@ def rows_at_a_time(steps: Steps, width: int, narrow: bool = False) -> int:
         width: how many numbers a row needs in the cache.
         narrow: the rows are factors of products in 16 bits, see `ROWS`.
     """
-    return min(sum(steps.sizes), max(CHUNK // width, ROWS if narrow else 0, steps.sizes[0]))
+    return min(sum(steps.sizes), max(_rows(steps, width, narrow), steps.sizes[0]))
+
+
+def _rows(steps: Steps, width: int, narrow: bool) -> int:
+    numbers = placement.PIECE if steps.launched else CHUNK
+    return max(numbers // width, ROWS if narrow else 0)
 
 
 def chunks(steps: Steps, width: int, narrow: bool = False) -> Iterator[Chunk]:
@@ -144,7 +154,7 @@ def chunks(steps: Steps, width: int, narrow: bool = False) -> Iterator[Chunk]:
         narrow: the rows are factors of products in 16 bits, see `ROWS`.
     """
     ends = list(itertools.accumulate(steps.sizes, initial=0))
-    order, most = list(steps.order()), max(CHUNK // width, ROWS if narrow else 0)
+    order, most = list(steps.order()), _rows(steps, width, narrow)
     while order:
         room, count = most - steps.sizes[order[0]], 1
         while count < len(order) and steps.sizes[order[count]] <= room:

@@ -76,10 +76,12 @@ class Steps(NamedTuple):
     Args:
         sizes: how many sequences reach each step; never growing.
         reverse: begin at the end.
+        launched: every operation is a launch on an accelerator.
     """
 
     sizes: tuple[int, ...]
     reverse: bool = False
+    launched: bool = False
 
     def order(self) -> Sequence[int]:
         """List the steps in the order in which they are taken."""
@@ -88,7 +90,7 @@ class Steps(NamedTuple):
 
     def reversed(self) -> "Steps":
         """Give the same steps in the other direction."""
-        return Steps(self.sizes, not self.reverse)
+        return self._replace(reverse=not self.reverse)
 
     def even(self) -> bool:
         """Say whether all sequences are equally long."""

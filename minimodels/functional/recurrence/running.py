@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.precision import accumulator
 from minimodels.functional.recurrence.casting import cast_state, lowered, without_autocast
 from minimodels.functional.recurrence.parts import Cell, State, Steps, Weights
@@ -62,6 +63,7 @@ def layer(
     fast = long and step is None and weights.w_hr is None and _fast(x, *state)
     factors = kind if fast and kind is torch.bfloat16 and cell.narrow else wide
     x, state, weights = x.to(factors), cast_state(state, wide), weights.mapped(lambda w: w.to(factors))
+    steps = steps._replace(launched=placement.launches(x))
     with without_autocast(x):
         if not fast:
             y, state = unroll(step or cell.step, x, steps, state, weights)

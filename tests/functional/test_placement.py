@@ -1,0 +1,56 @@
+"""What is chosen for an accelerator, proved here: every rule is told that launches are what costs."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimodels import functional as F
+from minimodels import nn
+from minimodels.functional import placement
+from minimodels.functional.activations import curves
+from minimodels.functional.losses import classification
+from minimodels.testing import assert_equivalent
+
+T = torch.nn.functional
+
+
+@pytest.fixture(params=[8, placement.PIECE], scope="module", autouse=True)
+def launched(request):
+    """Pieces of a few numbers, and of all that there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "launches", lambda x: True)
+        patch.setattr(placement, "PIECE", request.param)
+        patch.setattr(curves, "DEVICE_CHUNK", request.param)
+        patch.setattr(classification, "LARGE", 1)
+        yield
+
+
+ROWS = {
+    "gelu": (F.gelu, T.gelu),
+    "silu": (F.silu, T.silu),
+    "softmax": (lambda x: F.softmax(x, 1), lambda x: T.softmax(x, 1)),
+    "log_softmax": (lambda x: F.log_softmax(x, 1), lambda x: T.log_softmax(x, 1)),
+    "layer_norm": (lambda x: F.layer_norm(x, x.shape[1:]), lambda x: T.layer_norm(x, x.shape[1:])),
+    "rms_norm": (lambda x: F.rms_norm(x, x.shape[1:]), lambda x: T.rms_norm(x, x.shape[1:])),
+    "group_norm": (lambda x: F.group_norm(x[None], 1), lambda x: T.group_norm(x[None], 1)),
+    "cross_entropy": (
+        lambda x: F.cross_entropy(x, torch.zeros(len(x), dtype=torch.int64)),
+        lambda x: T.cross_entropy(x, torch.zeros(len(x), dtype=torch.int64)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+@given(rows=st.integers(2, 7), columns=st.integers(2, 9), seed=st.integers(0, 99))
+def test_rows(name, rows, columns, seed):
+    x = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert_equivalent(*ROWS[name], x, order=1, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@given(steps=st.integers(1, 6), batch=st.integers(1, 3), both=st.booleans(), seed=st.integers(0, 99))
+def test_recurrent_layers(kind, steps, batch, both, seed):
+    mine, theirs = (getattr(library, kind)(3, 4, bidirectional=both).double() for library in (nn, torch.nn))
+    x = torch.randn(steps, batch, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    assert_equivalent(mine, theirs, x, order=1, rtol=1e-8, atol=1e-8)
