@@ -9,6 +9,7 @@ from minimodels import functional as F
 from minimodels import nn
 from minimodels.functional import placement
 from minimodels.functional.activations import curves
+from minimodels.functional.conv import rows
 from minimodels.functional.losses import classification
 from minimodels.testing import assert_equivalent
 
@@ -54,3 +55,39 @@ def test_recurrent_layers(kind, steps, batch, both, seed):
     mine, theirs = (getattr(library, kind)(3, 4, bidirectional=both).double() for library in (nn, torch.nn))
     x = torch.randn(steps, batch, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     assert_equivalent(mine, theirs, x, order=1, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@given(
+    groups=st.sampled_from([1, 1, 2]),
+    inputs=st.sampled_from([1, 3, 4, 8]),
+    stride=st.integers(1, 2),
+    padding=st.integers(0, 1),
+    last=st.booleans(),
+    bias=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_convolution(dtype, groups, inputs, stride, padding, last, bias, seed):
+    """Windows are copied several numbers at a time where channels allow it: every number arrives."""
+    generator = torch.Generator().manual_seed(seed)
+    x, w, b = (
+        torch.randn(s, generator=generator, dtype=torch.float64).to(dtype)
+        for s in ((2, groups * inputs, 6, 5), (groups * 2, inputs, 3, 2), (groups * 2,))
+    )
+    x = x.contiguous(memory_format=torch.channels_last) if last else x
+
+    def function(convolve, *operands):
+        return convolve(*operands, *([] if bias else [None]), stride, padding, 1, groups)
+
+    operands = (x, w, b) if bias else (x, w)
+    tolerance = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 5e-2}[dtype]
+    mine, theirs = (lambda *o, f=f: function(f, *o) for f in (F.conv2d, T.conv2d))
+    assert_equivalent(mine, theirs, *operands, order=1, rtol=tolerance, atol=tolerance)
+
+
+def test_windows_are_copied_in_wide_elements():
+    image = torch.zeros(2, 6, 6, 8, dtype=torch.bfloat16)
+    assert rows.widened(image, 1).dtype is torch.complex128
+    assert rows.widened(image, 2).dtype is torch.int64
+    assert rows.widened(image, 4).dtype is torch.bfloat16
+    assert rows.widened(image.flatten()[3:131].view(2, 8, 8), 1).dtype is torch.bfloat16

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.conv.frame import Buffer, chunks, framed
 from minimodels.functional.layout import image_layout
 from minimodels.functional.matmul import product, product_into
@@ -73,7 +74,7 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     size = (groups, outputs // groups, math.prod(windows.kernel) * inputs)
     total = x.new_zeros(size, dtype=torch.promote_types(x.dtype, torch.float32))
     for chunk, rows in _rows(x, windows):
-        flat = gradient[chunk].transpose(0, 1).reshape(groups, outputs // groups, rows.shape[1])  # [G, O/G, L]
+        flat = _turned(gradient[chunk], groups, rows.shape[1])  # [G, O/G, L]
         total += grouped_product(flat, rows.mT, None)
     return total.to(x.dtype).view(outputs, *windows.kernel, inputs).movedim(-1, 1).contiguous()
 
@@ -155,13 +156,50 @@ def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
     if torch.compiler.is_compiling():
         yield slice(None), all_rows(x, windows)
         return
-    buffer, elements = Buffer(x), math.prod(windows.output_size(x.shape[2:])) * x.shape[1] * math.prod(windows.kernel)
+    buffer: Buffer | None = None
+    elements = math.prod(windows.output_size(x.shape[2:])) * x.shape[1] * math.prod(windows.kernel)
+    short = windows.kernel[-1] * x.shape[1] // windows.groups < SHORT
     for chunk, image in framed(x, windows, elements, last=True):
-        view = window_view(image, windows)
-        if windows.kernel[-1] * view.shape[-1] < SHORT:
+        image = image if short else widened(image, windows.groups)
+        buffer, view = buffer or Buffer(image), window_view(image, windows)
+        if short:
             yield chunk, _as_columns(buffer, view, windows).mT
         else:
-            yield chunk, _as_rows(buffer.copied(view), windows)
+            yield chunk, _as_rows(buffer.copied(view).view(x.dtype), windows)
+
+
+def widened(image: Tensor, groups: int) -> Tensor:
+    """View channels as fewer elements of up to 16 bytes, on an accelerator, whose copies take their time by elements.
+
+    128x64x56x56, 128x256x14x14 and 1024x32x13x13, 3x3, on an NVIDIA H100, microseconds to copy the windows:
+
+                                   bfloat16          float32
+        a number at a time      625  160  140     650  177  147
+        8 bytes at a time       192   52   46     378   99   87
+        16 bytes at a time      181   49   43     357   94   82
+
+    Args:
+        image: with the channels last in memory.
+        groups: how many groups the channels are in; none shares an element with another.
+
+    Example:
+        >>> widened(torch.zeros(1, 8), groups=1).dtype
+        torch.float32
+    """
+    places = image.shape[-1] // groups, image.storage_offset(), *image.stride()[:-1]
+    for kind in (torch.complex128, torch.int64) if placement.launches(image) else ():
+        together = kind.itemsize // image.dtype.itemsize
+        if together > 1 and not any(place % together for place in places):
+            return image.view(kind)
+    return image
+
+
+def _turned(gradient: Tensor, groups: int, places: int) -> Tensor:
+    """Lay ∂y out to meet the rows, [G, O/G, L]; on an accelerator a channels-last one is only seen so."""
+    outputs = gradient.shape[1]
+    if placement.launches(gradient) and image_layout(gradient) is not torch.contiguous_format:
+        return gradient.movedim(1, -1).reshape(places, groups, outputs // groups).permute(1, 2, 0)
+    return gradient.transpose(0, 1).reshape(groups, outputs // groups, places)
 
 
 def _as_columns(buffer: Buffer, view: Tensor, windows: Windows) -> Tensor:
