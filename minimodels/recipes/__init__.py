@@ -3,7 +3,10 @@
 cnn.py        ConvNet on handwritten digits, MNIST or Fashion-MNIST
 pictures.py   what every network that tells pictures apart has in common
 gpt.py        GPT on a text; gpt_settings.py, gpt_presets.py, gpt_data.py and gpt_model.py are its parts
-fitting.py    what all recipes share: settings of training, the loop with its run folder, the summary
+fitting.py    how all of them are trained: the loop with its run folder, the summary
+plan.py       what a recipe puts into it
+training_settings.py  the settings that all of them have
+measuring.py  a trained model, measured again
 recipe.py     what a recipe is, and the list of them
 settings.py   a dataclass of settings: types, limits, help
 flags.py      the command line made from it

@@ -17,11 +17,14 @@ from minimodels.inspection import report
 from minimodels.models import CharLSTM
 from minimodels.models.char_lstm import State
 from minimodels.optim import Adam
-from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored
+from minimodels.recipes.fitting import fit, prepare
+from minimodels.recipes.measuring import measured, restored
+from minimodels.recipes.plan import Plan
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
 from minimodels.recipes.summary import shown
+from minimodels.recipes.training_settings import TrainingSettings
 from minimodels.training import Trainer, current
 from minimodels.training.progress import say
 from minimodels.training.randomness import seed_everything

@@ -13,7 +13,8 @@ from minimodels.training import EPOCHS, TensorBoard, World, blocks
 from minimodels.training.distributed import starter
 
 if TYPE_CHECKING:
-    from minimodels.recipes.fitting import Plan, TrainingSettings
+    from minimodels.recipes.plan import Plan
+    from minimodels.recipes.training_settings import TrainingSettings
 
 
 def check(recipe: str, chosen: "TrainingSettings", plan: "Plan", world: World) -> None:

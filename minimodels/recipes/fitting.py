@@ -1,16 +1,10 @@
-"""What all recipes share: the settings of training, the device, the loop with its run folder, and the summary."""
+"""How every recipe is trained: the device, the loop with its run folder, and the summary."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
 
 from minimodels.checkpoint import States, load_model
 from minimodels.checkpoint.processes import shared
@@ -18,138 +12,26 @@ from minimodels.files import write_json
 from minimodels.inspection import report
 from minimodels.optim import WarmupCosineLR
 from minimodels.recipes.checks import check, compiler_explained, memory_explained
+from minimodels.recipes.plan import Plan
 from minimodels.recipes.runs import CHECKPOINTS, MODEL, check_free, guarded, locked, new_run, resumed_run
-from minimodels.recipes.settings import Settings, setting, settings
-from minimodels.recipes.summary import last_line, shown, size, summarise
+from minimodels.recipes.summary import last_line, size, summarise
+from minimodels.recipes.training_settings import FREE, TrainingSettings
 from minimodels.training import (
-    EPOCHS,
-    STEPS,
     CSVLogger,
     EarlyStopping,
     Keeper,
-    Metric,
     ModelCheckpoint,
     ProgressBar,
     Saver,
     TensorBoard,
     Trainer,
-    Units,
     allow_tf32,
     current,
     keep_freed_memory,
     local_device,
     recompute,
 )
-from minimodels.training.logging import Record
 from minimodels.training.progress import say
-
-
-@settings
-class TrainingSettings(Settings):
-    """The settings that every recipe has."""
-
-    epochs: int | None = setting(None, "times through the training data", at_least=1)
-    batch_size: int = setting(64, "samples in a batch, of all processes together", at_least=1)
-    accumulate: int = setting(1, "batches in one step, as if they were one big batch", at_least=1)
-    lr: float | None = setting(None, "learning rate at its peak", above=0)
-    warmup: float = setting(0.1, "part of all steps in which the rate rises, before it falls", at_least=0, at_most=1)
-    clip_norm: float | None = setting(None, "greatest norm of the gradient (default: not clipped)", above=0)
-    ema: float | None = setting(
-        None,
-        "decay of a moving average of the weights, such as 0.999, which is then tested and saved (default: none)",
-        above=0,
-        below=1,
-    )
-    patience: int | None = setting(
-        None, "tests in a row without a lower loss, after which training stops (default: it does not)", at_least=1
-    )
-    keep: Literal["best", "last"] = setting("last", "which model stays: that of the lowest test loss, or the last")
-    seed: int = setting(0, "fixes weights, order of the data and dropout", at_least=0)
-    device: str = setting("auto", "where to compute: auto, cpu, cuda, cuda:1, mps")
-    threads: int | None = setting(None, "CPU threads (default: PyTorch's choice)", at_least=1, at_most=1024)
-    precision: Literal["float32", "bfloat16", "float16"] = setting(
-        "float32", "of matrix products; the weights are float32 in any case"
-    )
-    tf32: bool = setting(False, "on CUDA, multiply float32 with 10 bits of mantissa (TF32): faster, less exact")
-    compile: bool = setting(
-        False, "let torch.compile make one graph of model and loss: a slow start, then faster; needs a C++ compiler"
-    )
-    recompute: bool = setting(
-        False,
-        "of repeated blocks keep the inputs alone, and compute the rest again: less memory, more time, same result",
-    )
-    out: Path | None = setting(
-        None, "folder of the run (default: runs/RECIPE-DATA); without --resume a number is added if it exists"
-    )
-    resume: bool = setting(False, "go on with the run in --out where it stopped, with its settings; or begin it")
-    save_every: int | None = setting(
-        None, "steps between checkpoints, besides one after every test (default: ten minutes)", at_least=1
-    )
-    keep_checkpoints: int = setting(2, "how many of the newest checkpoints stay", at_least=1)
-    tensorboard: bool = setting(False, "write event files for TensorBoard too; needs minimodels[tensorboard]")
-    shard: bool = setting(False, "with torchrun: give each process a part of the model (FSDP2), not all of it")
-    timeout: float = setting(600, "with torchrun: seconds that a process waits for the others", above=0)
-
-
-FREE = (
-    *("device", "threads", "out", "resume", "shard", "timeout", "tensorboard", "save_every", "keep_checkpoints"),
-    *("recompute", "data_dir", "tokenizer_dir", "prompt", "temperature"),
-)
-"""Settings that may be others when a run goes on: where it runs and what it leaves behind, not what it computes."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a recipe puts into the loop.
-
-    Args:
-        model: what to train.
-        optimizer: over its parameters.
-        loss: (outputs, targets) → mean loss.
-        train: batches to train on; `samples` says how many there are.
-        test: batches to test with, after every epoch.
-        metrics: name → function of (outputs, targets); the first is the result that a run is known by.
-        metadata: kept in the model's file.
-        draw: (trainer, folder) → pictures of the run, where matplotlib is installed.
-        files: what else the model needs, such as its vocabulary, as JSON files of these names in the run folder.
-        results: what was measured beforehand, such as a baseline, for the summary.
-        count: targets → number of terms that the loss averages over.
-        kind: what the model is called, where it is trained inside of another module.
-        steps: of the optimiser in all, for a run that is counted in them: `train` then gives those up to the next test.
-        floor: the learning rate at the end, as a part of its peak.
-        save: (run folder, model) → the model is written there; None: as one safetensors file.
-        best: whether only the model of the lowest test loss so far is saved; otherwise the latest one is.
-    """
-
-    model: torch.nn.Module
-    optimizer: Optimizer
-    loss: Callable[[Any, Tensor], Tensor]
-    train: Any
-    test: Any
-    metrics: Mapping[str, Metric]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    draw: Callable[[Trainer, Path], None] | None = None
-    files: Mapping[str, Any] = field(default_factory=dict)
-    results: Mapping[str, Any] = field(default_factory=dict)
-    count: Callable[[Tensor], Any] = len
-    kind: str = ""
-    steps: int | None = None
-    floor: float = 0.0
-    save: Callable[[Path, torch.nn.Module], None] | None = None
-    best: bool = False
-
-    @property
-    def units(self) -> Units:
-        """What the run is counted in."""
-        return EPOCHS if self.steps is None else STEPS
-
-    def kept(self, records: Sequence[Record]) -> Record:
-        """What was measured of the model that is in the run folder.
-
-        Args:
-            records: of the run.
-        """
-        return min(records, key=lambda record: record["val_loss"]) if self.best else records[-1]
 
 
 def prepare(chosen: TrainingSettings) -> torch.device:
@@ -267,52 +149,6 @@ def _as_kept(trainer: Trainer, plan: Plan, folder: Path) -> Trainer:
     shown = Trainer(kept, plan.loss, metrics=plan.metrics, count=plan.count, device=trainer.device, units=plan.units)
     shown.history, shown.epoch, shown.step = trainer.history, trainer.epoch, trainer.step
     return shown
-
-
-def restored(
-    folder: Path,
-    chosen: TrainingSettings,
-    model: torch.nn.Module,
-    loss: Any,
-    metrics: Mapping[str, Metric],
-    count: Callable[[Tensor], Any] = len,
-) -> Trainer:
-    """The model of a run, ready to be evaluated.
-
-    Args:
-        folder: of the run.
-        chosen: device, precision and threads.
-        model: built as it was for training; its weights are read here.
-        loss: (outputs, targets) → mean loss.
-        metrics: name → function of (outputs, targets).
-        count: targets → number of terms that the loss averages over.
-    """
-    device = prepare(chosen)
-    load_model(folder / MODEL, model)
-    return Trainer(model, loss, metrics=metrics, count=count, device=device, precision=chosen.precision)
-
-
-def measured(trainer: Trainer, data: str, test: Any) -> dict[str, float]:
-    """Measure a model on test data, and print the result.
-
-    Args:
-        trainer: what `restored` gave.
-        data: what the data are, for people.
-        test: batches.
-
-    Returns:
-        loss and metrics.
-    """
-    start = time.perf_counter()
-    results = trainer.evaluate(test)
-    seconds, count, items = time.perf_counter() - start, test.samples, trainer.units.items
-    headline = next(iter(trainer.metrics))
-    right = f" ({round(results[headline] * count):,} of {count:,})" if report.is_share(headline) else ""
-    say(
-        f"{data}: test {shown(headline, results[headline])}{right}, loss {results['loss']:.4f}, "
-        f"{seconds:.1f} s, {count / seconds:,.0f} {items}/s"
-    )
-    return results
 
 
 def _passes(chosen: TrainingSettings, plan: Plan) -> int:

@@ -15,10 +15,12 @@ from minimodels.errors import InputError
 from minimodels.files import replacing
 from minimodels.inspection import report
 from minimodels.models import GPT2LMHeadModel
-from minimodels.recipes.fitting import Plan, fit, measured, prepare
+from minimodels.recipes.fitting import fit, prepare
 from minimodels.recipes.gpt_data import Split, byte_lengths, check_length, load_text, tokens_of
 from minimodels.recipes.gpt_model import Guess, Guessing, bits_per_byte, optimizer, pretrained, started
 from minimodels.recipes.gpt_settings import GPTSettings
+from minimodels.recipes.measuring import measured
+from minimodels.recipes.plan import Plan
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import PRETRAINED
 from minimodels.recipes.summary import shown

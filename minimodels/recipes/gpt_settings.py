@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from minimodels.errors import InputError
-from minimodels.recipes.fitting import TrainingSettings
 from minimodels.recipes.gpt_data import NAMES
 from minimodels.recipes.gpt_presets import DEFAULT, PRESETS
 from minimodels.recipes.settings import setting, settings
+from minimodels.recipes.training_settings import TrainingSettings
 from minimodels.recipes.wording import flag
 
 OF_THE_MODEL = ("layers", "heads", "width", "context", "tokenizer", "vocab_size")

@@ -17,12 +17,15 @@ from minimodels.inspection import report
 from minimodels.models import BigramLogistic, LSTMClassifier, TextClassifier
 from minimodels.optim import Adam
 from minimodels.recipes import lstm_data
-from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored
+from minimodels.recipes.fitting import fit, prepare
 from minimodels.recipes.lstm_data import EVALUATION_BATCH, Loaded, batches, encoded
+from minimodels.recipes.measuring import measured, restored
+from minimodels.recipes.plan import Plan
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.runs import VOCABULARY
 from minimodels.recipes.settings import setting, settings
 from minimodels.recipes.summary import shown
+from minimodels.recipes.training_settings import TrainingSettings
 from minimodels.training import Metric, Trainer, accuracy
 from minimodels.training.progress import say
 from minimodels.training.randomness import seed_everything

@@ -12,9 +12,12 @@ from minimodels import nn
 from minimodels.data import Batches, ImageSet, RandomShift, load_digits, load_mnist, read_digit
 from minimodels.errors import InputError
 from minimodels.inspection import report
-from minimodels.recipes.fitting import Plan, TrainingSettings, fit, measured, prepare, restored
+from minimodels.recipes.fitting import fit, prepare
+from minimodels.recipes.measuring import measured, restored
+from minimodels.recipes.plan import Plan
 from minimodels.recipes.recipe import Recipe
 from minimodels.recipes.settings import setting, settings
+from minimodels.recipes.training_settings import TrainingSettings
 from minimodels.training import Trainer, accuracy
 from minimodels.training.progress import say
 from minimodels.training.randomness import seed_everything

@@ -15,7 +15,7 @@ from minimodels.training import Trainer
 from minimodels.training.logging import History
 
 if TYPE_CHECKING:
-    from minimodels.recipes.fitting import Plan
+    from minimodels.recipes.plan import Plan
 
 
 def shown(name: str, value: float) -> str:
