@@ -16,7 +16,7 @@ norms             batch_norm, layer_norm, group_norm, instance_norm, rms_norm
 padding           pad
 pooling           max_pool1d to 3d, avg_pool1d to 3d
 positions         sinusoidal_encoding, rotary_embedding, alibi_bias ...: a folder, a file for each kind
-turned            weights kept turned over, while many small products are formed with them
+unwatched         whether an operation may take the shortest road, for a few numbers that nobody differentiates
 """
 
 from minimodels.functional.activations import (

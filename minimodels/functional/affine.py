@@ -1,7 +1,5 @@
 """The affine map y = x·Wᵀ + b: a layer of neurons, each a weighted sum of all inputs."""
 
-import math
-
 from torch import Tensor
 
 from minimodels.functional.matmul import product
@@ -39,5 +37,5 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.ndim == 1:
         y = input @ weight
         return y if bias is None else y + autocast_to_low_precision(y, bias)
-    rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])  # [rows, I]
+    rows = input.flatten(0, -2) if input.ndim > 1 else input[None]  # [rows, I]
     return product(rows, weight, bias).reshape(*input.shape[:-1], weight.shape[0])  # [*, O]

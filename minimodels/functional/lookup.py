@@ -63,6 +63,8 @@ def embedding(
         _shorten(weight.detach(), index, max_norm, norm_type)
     if torch.compiler.is_compiling() or steps_aside(weight, index):
         rows = _definition(weight, index, padding_idx, scale_grad_by_freq)
+    elif not (torch.is_grad_enabled() and weight.requires_grad):
+        rows = weight.index_select(0, index)
     else:
         rows = apply(_Lookup, weight, index, padding_idx, scale_grad_by_freq, sparse)
     return rows.view(*input.shape, weight.shape[1])  # [*, D]

@@ -13,6 +13,7 @@ from torch import Tensor
 from minimodels import functional as F
 from minimodels import nn
 from minimodels.checkpoint import PretrainedModel
+from minimodels.functional.matmul import product_with_columns
 from minimodels.functional.precision import accumulator
 from minimodels.models.causal import ACTIVATIONS, CausalLM, embedded, looked_up, positions
 from minimodels.models.gpt2_config import GPT2Config
@@ -54,7 +55,8 @@ class Conv1D(nn.Module):
         Args:
             x: rows of features.
         """
-        return F.linear(x, self.weight.t(), self.bias)
+        rows = x.flatten(0, -2) if x.ndim > 1 else x[None]
+        return product_with_columns(rows, self.weight, self.bias).view(*x.shape[:-1], -1)
 
     def extra_repr(self) -> str:
         """Show the sizes."""

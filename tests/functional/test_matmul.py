@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.functional import matmul
-from minimodels.functional.matmul import Repeated, add_product_, product, product_into
+from minimodels.functional.matmul import Repeated, add_product_, product, product_into, product_with_columns
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
 sizes = st.integers(0, 9)
@@ -118,6 +118,30 @@ def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
         y = product(a, b, *bias)
     torch.testing.assert_close(y, written_out(a, b, *bias))
     assert y.is_contiguous()
+
+
+@needs_mkl
+@pytest.mark.parametrize("threads", [1, 2])
+@given(m=st.integers(1, 19), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
+def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, biased, data):
+    a, w, *bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (k, n), *([(n,)] if biased else [])))
+    w, cut = w.contiguous(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: False)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        patch.setattr(matmul, "BEYOND_CACHE", 1)
+        patch.setattr(matmul, "LAYER", 2)
+        patch.setattr(matmul, "_in_layers", lambda *o, whole=matmul._in_layers: cut.append(1) or whole(*o))
+        found = product_with_columns(a, w, *bias)
+    torch.testing.assert_close(found, written_out(a, w.t(), *bias))
+    if min(n, k) > 1:  # or else rows are columns
+        assert bool(cut) == (2 <= m <= (16 if threads == 1 else 7))
+
+
+@given(m=sizes, n=sizes, k=sizes, biased=st.booleans(), data=st.data())
+def test_columns_with_two_derivatives(m, n, k, biased, data):
+    operands = [data.draw(tensors(shape)) for shape in ((m, k), (k, n), *([(n,)] if biased else []))]
+    assert_equivalent(product_with_columns, lambda a, w, *b: written_out(a, w.t(), *b), *operands)
 
 
 @needs_mkl

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minimodels import functional as F
 from minimodels.functional.activations import curves
-from minimodels.functional.norms import Axes, definition, pieces, rows
+from minimodels.functional.norms import Axes, definition, few, pieces, rows
 from minimodels.tap import listening
 from minimodels.testing import assert_equivalent, assert_invariant, tensors
 
@@ -130,6 +130,37 @@ def test_rows_are_the_definition(data, centre, chunk, long, order, given_paramet
     expected = run(lambda *operands: definition.normalize(*operands).output)
     for mine, truth in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, truth, rtol=1e-8, atol=1e-8)
+
+
+@given(data=st.data(), centre=st.booleans(), most=st.sampled_from([0, 20, 1 << 15]), biased=st.booleans())
+def test_few_rows_without_a_gradient_are_torchs(data, centre, most, biased):
+    shape = data.draw(st.sampled_from([(4,), (1, 5), (3, 1, 4), (2, 3, 9)]))
+    x = data.draw(tensors(shape))
+    w, b = (data.draw(tensors(shape[-1:])) for _ in range(2))
+    b = b if biased and centre else None
+    arguments = (x, shape[-1:], w, b) if centre else (x, shape[-1:], w)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(few, "FEW", most)
+        assert few.serves(*arguments) == (x.numel() <= most)
+        found = (F.layer_norm if centre else F.rms_norm)(*arguments)
+    torch.testing.assert_close(found, (T.layer_norm if centre else T.rms_norm)(*arguments), rtol=1e-10, atol=1e-10)
+    y = few.normalize(x, w, b, 0.1, centre)
+    expected = definition.normalize(x, w, b, Axes((x.ndim - 1,), 0.1, centre)).output
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_whom_few_rows_do_not_serve():
+    x, w = torch.ones(2, 4), torch.ones(4)
+    assert few.serves(x, [4], w, w)
+    assert not few.serves(x, 4, w)  # the error is elsewhere
+    assert not few.serves(x, (2, 4), torch.ones(2, 4))
+    assert not few.serves(x, (4,), torch.ones(5))
+    assert not few.serves(x, (4,), w, torch.ones(5))
+    assert not few.serves(x, (4,), w.double())
+    assert not few.serves(x, (4,), w, w.double())
+    assert not few.serves(x.bfloat16(), (4,), w.bfloat16())
+    assert not few.serves(x[:0], (4,), w)
+    assert not few.serves(x, (4,), w.requires_grad_())
 
 
 @pytest.mark.parametrize("centre", [True, False])

@@ -6,11 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.errors import InputError
-from minimodels.functional import matmul
 from minimodels.generation.config import GenerationConfig
 from minimodels.generation.prompts import prepared
-from minimodels.generation.reading import LASTING, Reader
-from minimodels.models import GPT2Config, GPT2LMHeadModel
+from minimodels.generation.reading import Reader
 
 
 @st.composite
@@ -76,21 +74,6 @@ def test_only_what_is_new_is_read(attentive):
     seen.clear()
     model.generate([[1, 2, 3]], max_new_tokens=2, num_beams=4)
     assert seen == [(1, 3), (4, 1)]  # what beams share is read once
-
-
-@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this build of PyTorch carries no MKL")
-@torch.no_grad()
-def test_weights_that_lie_column_by_column_are_turned_where_many_tokens_follow(monkeypatch):
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: False)
-    monkeypatch.setattr(matmul, "BEYOND_CACHE", 1)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=20, n_positions=64, n_embd=8, n_layer=1, n_head=2)).eval()
-    ids = torch.randint(20, (4, 5))
-    for capacity, count in ((LASTING + 5, 4), (LASTING + 4, 0)):
-        readers = [Reader(model, None, capacity, use_cache) for use_cache in (True, False)]
-        for text in (ids, torch.cat([ids, ids[:, :1]], 1)):
-            cached, uncached = (reader.read(text) for reader in readers)
-            torch.testing.assert_close(cached, uncached)
-        assert len(readers[0].weights._kept) == count
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.activations.curves import Curve
+from minimodels.functional.unwatched import constant
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -135,8 +136,8 @@ def _tanh_gelu(x: Tensor) -> Tensor:
 
 
 def _tanh_gelu_into(x: Tensor, y: Tensor) -> None:
-    torch.square(x, out=y)
-    torch.addcmul(x, x, y, value=_CUBIC, out=y).mul_(_SLOPE).sigmoid_().mul_(x)
+    """With 2u = x·(_SLOPE + _SLOPE·_CUBIC·x²): each operation takes the constants along, or has none."""
+    torch.addcmul(constant(_SLOPE, x), x, x, value=_SLOPE * _CUBIC, out=y).mul_(x).sigmoid_().mul_(x)
 
 
 def _tanh_gelu_slope(x: Tensor) -> Tensor:

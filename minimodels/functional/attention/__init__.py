@@ -1,6 +1,7 @@
 """Attention: softmax(Q·Kᵀ/√d + M)·V.
 
 definition.py   the equation; every derivative of every order, and the weights for those who ask for them
+one_query.py    a single query a head without a gradient: a token that looks back
 batched.py      all heads at once, the weights kept: for short sequences, and for dropout
 tiles.py        a few rows of the weights at a time, which are made anew for the derivative: memory linear in the length
 tiles_derivative.py   and that derivative: tiles of some keys and some queries
@@ -15,7 +16,17 @@ All are public and tested against each other and against torch.nn.functional.
 
 from torch import Tensor
 
-from minimodels.functional.attention import batched, checks, choice, cutting, definition, masks, tiles, weighted
+from minimodels.functional.attention import (
+    batched,
+    checks,
+    choice,
+    cutting,
+    definition,
+    masks,
+    one_query,
+    tiles,
+    weighted,
+)
 from minimodels.functional.attention.definition import attention_and_weights
 from minimodels.functional.attention.masks import Band, causal_mask, combine_masks
 from minimodels.functional.precision import autocast_to_low_precision
@@ -32,6 +43,7 @@ __all__ = [
     "cutting",
     "definition",
     "masks",
+    "one_query",
     "scaled_dot_product_attention",
     "tiles",
     "weighted",
@@ -87,6 +99,8 @@ def scaled_dot_product_attention(
                 [2.],
                 [4.]])
     """
+    if not is_causal and attn_mask is None and dropout_p == 0 and one_query.serves(query, key, value, enable_gqa):
+        return one_query.attention(query, key, value, scale)
     band = Band() if is_causal else None
     return _attend(query, key, value, attn_mask, band, dropout_p, scale, enable_gqa)
 
@@ -137,6 +151,8 @@ def causal_attention(
         tensor([[3.],
                 [6.]])
     """
+    if window is None and attn_mask is None and dropout_p == 0 and one_query.serves(query, key, value, enable_gqa):
+        return one_query.attention(query, key, value, scale)
     if window is not None and window < 1:
         raise ValueError(f"a window of {window} leaves a token nothing to see; give 1 or more, or None")
     band = Band(key.shape[-2] - query.shape[-2], window)

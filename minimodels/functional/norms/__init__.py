@@ -7,6 +7,7 @@
     instance norm                            s                            c
 
 definition.py   the operation in plain tensor algebra; every derivative of every order
+few.py          layer norm and RMS norm of a few rows without a gradient
 rows.py         layer norm and RMS norm of the rows of a matrix, a few rows at a time, and a hand-derived backward
 pieces.py       the others likewise: all passes over a piece within the cache
 running.py      running statistics
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
-from minimodels.functional.norms import checks, definition, pieces, rows, running
+from minimodels.functional.norms import checks, definition, few, pieces, rows, running
 from minimodels.functional.norms.definition import Axes, Normalized
 from minimodels.functional.precision import Operand, accumulator, autocast_to_float32
 from minimodels.functional.transforms import steps_aside
@@ -33,6 +34,7 @@ __all__ = [
     "batch_norm",
     "checks",
     "definition",
+    "few",
     "group_norm",
     "instance_norm",
     "layer_norm",
@@ -276,6 +278,9 @@ def layer_norm(
         tensor([[-1.0000,  1.0000],
                 [-1.0000,  1.0000]])
     """
+    if few.serves(input, normalized_shape, weight, bias):
+        assert weight is not None
+        return few.normalize(input, weight, bias, eps)
     checks.check_trailing(input, normalized_shape, weight=weight, bias=bias)
     input, weight, bias = _autocast(input, input), _autocast(input, weight), _autocast(input, bias)
     checks.check_numbers("layer_norm", input, weight, bias)
@@ -324,6 +329,9 @@ def rms_norm(
     if not input.is_floating_point() and not input.is_complex():
         raise NotImplementedError(f'"rms_norm" not implemented for {input.dtype}')
     eps = torch.finfo(accumulator(input.dtype)).eps if eps is None else eps
+    if few.serves(input, normalized_shape, weight):
+        assert weight is not None
+        return few.normalize(input, weight, None, eps, centred=False)
     y = _over_last(input, normalized_shape, weight, None, eps, centred=False)
     return y.contiguous(memory_format=image_layout(input))
 

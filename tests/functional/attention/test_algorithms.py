@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from minimodels import functional as F
 from minimodels.functional import matmul
-from minimodels.functional.attention import Band, batched, choice, cutting, definition, tiles, weighted
+from minimodels.functional.attention import Band, batched, choice, cutting, definition, one_query, tiles, weighted
 from minimodels.testing import assert_equivalent, tensors
 
 T = torch.nn.functional
@@ -62,6 +62,54 @@ def test_is_the_definition(attention, case, band, sizes, order):
             rtol=1e-8,
             atol=1e-8,
         )
+
+
+@given(n=st.integers(1, 3), g=st.integers(1, 3), share=st.integers(1, 3), keys=st.integers(1, 7), data=st.data())
+def test_a_single_query_looks_back_at_memory_that_is_not_full(n, g, share, keys, data):
+    """As it does while a text is written: keys and values are the first ones of a cache, queries a part of a row."""
+    d, e = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))
+    memory = data.draw(tensors((n, g, keys + 2, d))), data.draw(tensors((n, g, keys + 2, e)))
+    key, value = (t[:, :, :keys] for t in memory)
+    query = data.draw(tensors((n, 1, g * share, d + 1)))[..., :d].transpose(1, 2)
+    assert one_query.serves(query, key, value, share > 1)
+    expected = by_definition(query, key, value, None, None, 0.5)
+    for call in (F.causal_attention, F.scaled_dot_product_attention):
+        found = call(query, key, value, scale=0.5, enable_gqa=share > 1)
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(one_query.attention(query, key, value, 0.5), expected, rtol=1e-10, atol=1e-10)
+    plain = T.scaled_dot_product_attention(query, key, value, enable_gqa=True)
+    torch.testing.assert_close(one_query.attention(query, key, value), plain, rtol=1e-10, atol=1e-10)
+
+
+def test_a_score_far_below_the_largest_is_no_weight():
+    key = torch.tensor([[[[0.0], [1e4], [-1e30]]]])
+    assert one_query.attention(torch.ones(1, 1, 1, 1), key, torch.eye(3)[None, None], 1.0)[0, 0, 0].argmax() == 1
+
+
+def test_whom_a_single_query_does_not_serve():
+    q, k = noise(1, 2, 1, 4), noise(1, 2, 3, 4)
+    assert one_query.serves(q, k, k)
+    assert not one_query.serves(k, k, k)  # three queries
+    assert not one_query.serves(q[0], k[0], k[0])
+    assert not one_query.serves(q, k[:, :1], k[:, :1])  # heads are to be shared, and nobody said so
+    assert one_query.serves(q, k[:, :1], k[:, :1], True)
+    assert not one_query.serves(q[:, :1], k, k, True)
+    assert not one_query.serves(q, k, k[:, :, :2])
+    assert not one_query.serves(q[..., :3], k, k)
+    assert not one_query.serves(q, k[:, :, :0], k[:, :, :0])
+    assert not one_query.serves(q, k.float(), k.float())
+    assert not one_query.serves(q.bfloat16(), k.bfloat16(), k.bfloat16())
+    assert not one_query.serves(q.requires_grad_(), k, k)
+
+
+@pytest.mark.parametrize("arguments", [{"attn_mask": torch.tensor([[True, False, True]])}, {"dropout_p": 1.0}])
+def test_a_single_query_with_a_mask_or_dropout(arguments):
+    q, k = noise(1, 2, 1, 4), noise(1, 2, 3, 4)
+    for call in (F.causal_attention, F.scaled_dot_product_attention):
+        torch.testing.assert_close(call(q, k, k, **arguments), T.scaled_dot_product_attention(q, k, k, **arguments))
+    causal = F.scaled_dot_product_attention(q, k, k, is_causal=True)  # which here sees the first key alone
+    torch.testing.assert_close(causal, k[:, :, :1])
+    torch.testing.assert_close(F.causal_attention(q, k, k, window=1), k[:, :, -1:])
 
 
 WANTED = {
