@@ -5,8 +5,10 @@ one_query.py    a single query a head without a gradient: a token that looks bac
 batched.py      all heads at once, the weights kept: for short sequences, and for dropout
 tiles.py        a few rows of the weights at a time, which are made anew for the derivative: memory linear in the length
 tiles_derivative.py   and that derivative: tiles of some keys and some queries
+operands.py     what that multiplies
 weighted.py     the weights handed out beside the output, made in the same tiles
 cutting.py      how the scores are cut into tiles
+tile.py         what a tile is
 choice.py       which of them serves whom
 masks.py        who may look where
 checks.py       what is refused

@@ -2,12 +2,12 @@
 
 import itertools
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from minimodels.functional.attention.masks import Band
+from minimodels.functional.attention.tile import Block, Edge, Step, Tile, on_grid, parts
 from minimodels.functional.matmul import product_dtype
 from minimodels.functional.precision import accumulator
 
@@ -44,11 +44,27 @@ torch.nn.functional's over ours with backward, two threads of an Intel Xeon, 12 
     causal, 2048, bfloat16                     0.48    0.51    0.54
 """
 
-WIDTHS = 16
-"""How many widths the tiles of the forward pass have in products of bfloat16, which zeros make wider where needed.
+LONG = 4096
+"""Queries beyond which a tile of the backward pass in bfloat16 has twice as many keys, and half as many queries; four
+times as many and a quarter where no band hides anything.
 
-oneDNN makes a program for every shape and keeps it. Causal tiles of 64 queries among 8,192 have 128 widths, whose
-programs take 100 MB: more than attention itself, which takes 31.
+Its sums of ∂Q are float32, the products to be added to them bfloat16, and fewer of them are added where a tile has more
+keys; but a band wastes half of a tile's keys times as many queries. Time of torch.nn.functional's over ours, backward
+alone, two threads of an Intel Xeon, 12 heads of 64:
+
+    keys                      256     512    1024
+    everything, 1024         0.86    0.90    0.97
+    everything, 2048         0.91    1.01    1.04
+    causal, 1024             0.83    0.78    0.68
+    causal, 2048             0.83    0.86    0.84
+    causal, 8192             0.89    0.97
+"""
+
+WIDTHS, TURNED_WIDTHS = 16, 8
+"""How many widths tiles have in products of bfloat16 in the forward pass, where zeros make them wider, and backward.
+
+oneDNN makes a program for every shape and keeps it, about a megabyte. Causal tiles of 64 queries among 8,192 have 128
+widths, whose programs take 100 MB: more than attention itself, which takes 31.
 """
 
 DEVICE_ROWS, DEVICE_TILE = 1024, 1 << 26
@@ -61,49 +77,6 @@ Exponentials below e⁻⁸⁷ are no normal numbers of float32, over which proce
 Xeon over 262,144 of them 47 µs, and 8,800 at e⁻⁹⁰; over a product with such numbers 18 and 1,100. What nobody may see
 is set to zero exactly.
 """
-
-
-class Step(NamedTuple):
-    """Heads that go together: some heads of keys of one sample, or all heads of some samples."""
-
-    samples: slice
-    heads: slice
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """How many samples, and how many heads of keys of each."""
-        return self.samples.stop - self.samples.start, self.heads.stop - self.heads.start
-
-
-class Tile(NamedTuple):
-    """Some rows of the heads of a step, some of the columns that any of them sees, and memory for the scores between.
-
-    Of P heads of keys; the last three are pairs of matrices for products, [P, share·rows, columns] or, turned,
-    [P·share, rows, columns].
-    """
-
-    columns: slice
-    scores: Tensor  # [P, share, rows, columns]
-    product: Tensor  # the same memory
-    weights: Tensor  # the exponentials in the type of products: the same memory too, if that is the scores' type;
-    # else, in the forward pass, there may be more columns, for zeros
-    spare: Tensor  # in the type of products; the scores' memory, if the exponentials have one of their own
-    edges: list["Edge"]
-
-
-class Block(NamedTuple):
-    """All tiles of some rows."""
-
-    rows: slice
-    tiles: list[Tile]
-
-
-class Edge(NamedTuple):
-    """An end of a band within a tile, where some of the rows see a column and others do not."""
-
-    place: Tensor  # part of the tile's scores, [P, share, rows, …]
-    hidden: Tensor  # to be added: 0 or −∞
-    seen: Tensor  # to be multiplied with: 1 or 0
 
 
 class Cut:
@@ -125,6 +98,7 @@ class Cut:
         self.share = heads // self.heads  # heads of queries to one of keys
         self.blind = mask is not None or (band is not None and not band.reaches(queries, keys))
         self.dtype, self.low = accumulator(query.dtype), product_dtype(query)
+        self.rounds = self.low != self.dtype
         self.turned, self.mask, self.band = turned, None if mask is None else self.by_heads(mask), band
         self.sizes = queries, keys
         if turned:
@@ -132,9 +106,8 @@ class Cut:
             self.mask = None if self.mask is None else self.mask.transpose(-2, -1)
             self.band = None if band is None else band.turned(queries, keys)
         self._limit(query)
-        square = [] if band is None else [query.new_ones(self.rows, self.rows, dtype=self.dtype)]
-        self.triangles = [(torch.where(t > 0, 0.0, -math.inf), t) for one in square for t in (one.tril(), one.triu())]
         self._memory: dict[str, Tensor] = {}
+        self._ends: dict[str, tuple[Tensor, Tensor]] = {}
         self._like = query
 
     def _limit(self, query: Tensor) -> None:
@@ -149,12 +122,22 @@ class Cut:
         if not query.is_cpu:
             self.rows, self.columns = min(rows, DEVICE_ROWS), columns
         elif self.turned:
-            self.rows, self.columns, tile = min(rows, KEYS), min(columns, QUERIES), BLOCK * threads
+            times = 1 if not self.rounds else 4 if self.band is None else 2 if columns > LONG else 1
+            self.rows, self.columns, tile = min(rows, times * KEYS), min(columns, QUERIES // times), BLOCK * threads
         else:
             fit = max(LEAST, TILE // columns)
             self.rows, self.columns = min(rows, ROWS if self.band else 2 * ROWS, fit), columns
         together = min(max(1, tile // (self.share * self.rows * self.columns)), self.samples * self.heads)
         self.together = max(together - together % threads, min(threads, self.samples * self.heads))
+        self.step = self._step() if query.is_cpu and self.turned and self.rounds else 1
+
+    def _step(self) -> int:
+        """Say how far apart the places are at which tiles of the backward pass may begin and end.
+
+        As far as the ends of a band move from tile to tile, or some times that: what a tile sees begins there anyway.
+        """
+        rows: int = parts(self.sizes[0], self.rows)[0].stop
+        return min(self.columns, rows * -(-self.columns // (TURNED_WIDTHS * rows)))
 
     def by_heads(self, t: Tensor) -> Tensor:
         """View a tensor [N, H, …] as [N, G, share, …]; one that stretches over heads goes on doing so.
@@ -190,22 +173,24 @@ class Cut:
 
     def steps(self) -> list[tuple[Step, list[Block]]]:
         """List the steps and the blocks of each. All tiles lie in one memory; those of equal steps are the same."""
-        largest = self.together * self.share * self.rows * self.columns
-        memory = [self.room("scores", largest)]
-        if self.turned or self.low != self.dtype:
-            memory.append(self.room("weights", largest, dtype=self.low))
         samples, heads = max(1, self.together // self.heads), min(self.heads, self.together)
         steps = list(itertools.starmap(Step, itertools.product(parts(self.samples, samples), parts(self.heads, heads))))
+        largest = math.prod(steps[0].sizes) * self.share * self.rows * self.columns
+        memory = [self.room("scores", largest)]
+        if self.turned or self.rounds:
+            memory.append(self.room("weights", largest, dtype=self.low))
         blocks = {sizes: self._blocks(memory, math.prod(sizes)) for sizes in {step.sizes for step in steps}}
         return [(step, blocks[step.sizes]) for step in steps]
 
     def _blocks(self, memory: list[Tensor], together: int) -> list[Block]:
         """Cut the rows, and the columns that each part of them sees; leave out rows that see nothing."""
-        found = []
+        found, size = [], self.sizes[1]
+        window = None if self.band is None else self.band.window
+        origin = 0 if self.band is None or window is None else (self.band.offset - window + 1) % self.step
         for rows in parts(self.sizes[0], self.rows):
-            seen = slice(0, self.sizes[1]) if self.band is None else self.band.columns(rows, self.sizes[1])
-            columns = parts(seen.stop - seen.start, self.columns) if seen.start < seen.stop else []
-            columns = [slice(seen.start + part.start, seen.start + part.stop) for part in columns]
+            seen = slice(0, size) if self.band is None else self.band.columns(rows, size)
+            columns = on_grid(seen, self.columns, self.step, origin) if seen.start < seen.stop else []
+            columns = [slice(max(0, part.start), min(part.stop, size)) for part in columns]
             found.append(Block(rows, [self._tile(memory, together, rows, part) for part in columns]))
         return found
 
@@ -214,11 +199,12 @@ class Cut:
         numbers, flat = math.prod(sizes), (0, 1) if self.turned else (1, 2)
         scores, other = (part[:numbers].view(sizes) for part in (memory[0], memory[-1]))
         weights, spare = scores, other
-        if self.low != self.dtype:
+        if self.rounds:
             wide = *sizes[:3], self._width(columns)
             weights, spare = memory[-1][: math.prod(wide)].view(wide), memory[0].view(self.low)[:numbers].view(sizes)
         product, weights, spare = (t.flatten(*flat) for t in (scores, weights, spare))
-        return Tile(columns, scores, product, weights, spare, self._edges(scores, rows, columns))
+        low, zeros = weights[..., : sizes[3]], weights[..., sizes[3] :]
+        return Tile(columns, scores, product, weights, low, zeros, spare, self._edges(scores, rows, columns))
 
     def _width(self, columns: slice) -> int:
         """Give a tile's width in products of bfloat16: one of a few, not beyond the last column."""
@@ -227,18 +213,35 @@ class Cut:
         return found
 
     def _edges(self, scores: Tensor, rows: slice, columns: slice) -> list[Edge]:
-        """Find the triangles at both ends of a band."""
+        """Find the triangles at both ends of a band, and the columns that a tile has beyond them."""
         if self.band is None:
             return []
         offset, window = self.band
-        starts = [rows.start + offset] + ([] if window is None else [rows.start + offset - window + 1])
+        later = rows.start + offset
+        spans = [(later, later + self.rows, "later"), (later + self.rows, columns.stop, "beyond")]
+        if window is not None:
+            earlier = later - window + 1
+            spans += [(earlier, earlier + self.rows, "earlier"), (columns.start, earlier, "beyond")]
         found = []
-        for start, triangles in zip(starts, self.triangles, strict=False):
-            low, high = max(start, columns.start), min(start + self.rows, columns.stop)
+        for start, stop, end in spans:
+            low, high = max(start, columns.start), min(stop, columns.stop)
             if low < high:
-                hidden, seen = (t[: rows.stop - rows.start, low - start : high - start] for t in triangles)
+                hidden, seen = (t[: rows.stop - rows.start, low - start : high - start] for t in self._end(end))
                 found.append(Edge(scores[..., low - columns.start : high - columns.start], hidden, seen))
         return found
+
+    def _end(self, name: str) -> tuple[Tensor, Tensor]:
+        """Make what is added and what is multiplied with at an end of the band, the first time that a tile has it."""
+        if name not in self._ends:
+            if name == "beyond":
+                numbers = (self._like.new_full((1, 1), number, dtype=self.dtype) for number in (-math.inf, 0))
+                hidden, seen = (number.expand(self.rows, self.columns) for number in numbers)
+            else:
+                square = self._like.new_ones(self.rows, self.rows, dtype=self.dtype)
+                seen = square.tril() if name == "later" else square.triu()
+                hidden = seen if self.turned else torch.where(seen > 0, 0.0, -math.inf)  # turned, nothing is added
+            self._ends[name] = hidden, seen
+        return self._ends[name]
 
     def hide_(self, tile: Tile, step: Step, rows: slice) -> None:
         """Add to a tile's scores what the mask adds, and −∞ where nobody may look.
@@ -281,18 +284,3 @@ class Cut:
     def _as_mask(self, tile: Tile, step: Step) -> Tensor:
         """View a tile's scores as the mask is: [samples, heads, share, rows, columns]."""
         return tile.scores.view(*step.sizes, *tile.scores.shape[1:])
-
-
-def parts(size: int, step: int) -> list[slice]:
-    """Cut 0 … size into parts of at most `step`, alike but for the last.
-
-    Args:
-        size: the whole.
-        step: the most of a part.
-
-    Example:
-        >>> parts(10, 4)
-        [slice(0, 4, None), slice(4, 8, None), slice(8, 10, None)]
-    """
-    step = -(-size // -(-size // step))
-    return [slice(start, min(start + step, size)) for start in range(0, size, step)]

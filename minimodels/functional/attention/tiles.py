@@ -21,9 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention.cutting import Cut, Tile
+from minimodels.functional.attention.cutting import Cut
 from minimodels.functional.attention.definition import by_autograd
 from minimodels.functional.attention.masks import Band
+from minimodels.functional.attention.tile import Tile
 from minimodels.functional.attention.tiles_derivative import derivative
 from minimodels.functional.matmul import batched_product
 from minimodels.functional.transforms import apply, steps_aside
@@ -148,18 +149,18 @@ def forward(
 def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) -> None:
     """Write e·V / l. Where the product rounds, the sum must be 1 before: else the output were rounded twice."""
     product = cut.room("o", *tile.scores.shape[:3], values.shape[1], dtype=cut.low)
-    if cut.low != cut.dtype:
+    if cut.rounds:
         tile.scores.div_(total)
-        width = tile.product.shape[-1]
-        tile.weights[..., :width].copy_(tile.product)
-        tile.weights[..., width:].zero_()
+        tile.low.copy_(tile.product)
+        if tile.zeros.shape[-1]:
+            tile.zeros.zero_()
     batched_product(tile.weights, values, out=product.flatten(1, 2))
-    output.copy_((product if cut.low != cut.dtype else product.div_(total)).view(output.shape))
+    output.copy_((product if cut.rounds else product.div_(total)).view(output.shape))
 
 
 def _keep(cut: Cut, tile: Tile, total: Tensor, place: Tensor) -> None:
     """Write down the weights, which are divided already where the product rounds."""
-    if cut.low != cut.dtype:
+    if cut.rounds:
         place.copy_(tile.weights.view(place.shape))
     else:
         place.copy_(tile.scores.div_(total).view(place.shape))

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention.cutting import BLOCK, Cut, parts
+from minimodels.functional.attention.cutting import BLOCK, Cut
 from minimodels.functional.attention.definition import attention_and_weights
+from minimodels.functional.attention.tile import parts
 from minimodels.functional.attention.tiles import forward
 from minimodels.functional.matmul import batched_product, product_dtype
 from minimodels.functional.precision import accumulator

@@ -6,7 +6,7 @@ import math
 import torch
 
 from minimodels.functional.attention import choice, cutting
-from minimodels.functional.attention.cutting import parts
+from minimodels.functional.attention.tile import parts
 from minimodels.functional.matmul import bfloat16_is_fast
 from minimodels.inspection.footprint.setup import Setup
 
@@ -30,19 +30,12 @@ def attention_work(setup: Setup) -> int:
     Four gradients are as wide as the stream: the one that comes in, and those of queries, keys and values, 4·b·R·E.
     Memory of tiles is asked for once. With p bytes a number of the products that may round (2 in bfloat16, else 4),
 
-        two tiles of scores                    4 + p for each row and column of each head
-        triangles at both ends of a band       16·rows²
+        two tiles of scores                    4 + p for each row and column of each head of a step
+        the triangle at the end of a band      4·rows²
 
-    and with P heads in a step, whole samples or some heads of one, numbers as many as P·T·d in
-
-        sums of ∂Q                             4
-        sums of ∂K and ∂V                      8·rows/T
-        queries and keys, widened              8 where b = 2
-        ∂o and values                          2·p where b = 2; for p = 2 with two columns each
-        a product that is to be added          2 where p = 2; else 4 of what lies beyond the first rows
-        heads of several samples side by side  2·b of queries and keys for p = 2, 16 of all operands for b = 4
-
-    What is not lent but made anew is there twice when the second step begins.
+    and with P heads in a step, whole samples or some heads of one, P·T·d numbers of 4 bytes for the sums of ∂Q, and
+    what `_lent` and `_viewed` say: where products round, operands are copied tile by tile into memory that is lent, and
+    elsewhere they are views of a step's.
 
     Args:
         setup: what is trained.
@@ -51,7 +44,7 @@ def attention_work(setup: Setup) -> int:
 
     Example:
         >>> f"{attention_work(Setup.of('gpt2-xl', batch=8)) / 1e9:.2f} GB"
-        '0.64 GB'
+        '0.54 GB'
     """
     c, b, T = setup.config, setup.element, setup.tokens
     stream = setup.rows * c.n_embd
@@ -59,16 +52,47 @@ def attention_work(setup: Setup) -> int:
         return 4 * 4 * c.n_head * setup.rows * T + 8 * b * stream
     p = 2 if setup.precision == "bfloat16" and (setup.accelerator or bfloat16_is_fast()) else 4
     together, rows, columns = _tile(setup)
-    tiles = together * (4 + p) * rows * columns + 16 * rows**2
-    first, *others = _steps(setup, together)
+    steps = _steps(setup, together)
+    tiles = math.prod(steps[0]) * (4 + p) * rows * columns + 4 * rows**2
+    operands = _lent(setup, rows, columns, steps) if p == 2 else _viewed(setup, rows, columns, steps)
+    return 4 * b * stream + tiles + 4 * math.prod(steps[0]) * T * (c.n_embd // c.n_head) + operands
+
+
+def _lent(setup: Setup, rows: int, columns: int, steps: list[tuple[int, int]]) -> int:
+    """Bytes that a step takes beside ∂Q where products round; for each head
+
+    queries and ∂o of a tile     10·d + 8 for each column: widened, and as they are, with three columns beside
+    products that are added      6·d for each column: as they are, and widened
+    keys and values of a tile    8·d + 8 for each row: keys widened, and as they are, values
+    sums of ∂K and ∂V            8·d for each row
+    shifts                       8·T, and 22·T more of those of the next step, while they are made
+    """
+    T, d = setup.tokens, setup.config.n_embd // setup.config.n_head
     alike: int = parts(T, rows)[0].stop  # rows of a part, all but the last
-    heads = math.prod(first)
-    added = columns if p == 2 or columns < T else T - alike
-    lent = (4 + (8 + 4 * (p == 2) if b == 2 else 0)) * T + 8 * alike + p * added
-    numbers = 8 * (p == 2) + (20 if others else 8)  # of each row: both columns; what sums and largest scores become
-    made = math.prod(first) * _made(b, p, first, again=False)
-    made += math.prod(others[0]) * _made(b, p, others[0], again=True) if others else 0
-    return 4 * b * stream + tiles + (heads * lent + made * T) * (c.n_embd // c.n_head) + heads * numbers * T
+    first, *others = map(math.prod, steps)
+    copies = columns * (16 * d + 8) + alike * (16 * d + 8) + 8 * T
+    return first * copies + (22 * T * others[0] if others else 0)
+
+
+def _viewed(setup: Setup, rows: int, columns: int, steps: list[tuple[int, int]]) -> int:
+    """Bytes that a step takes beside ∂Q where products are in the type of sums; numbers as many as P·T·d in
+
+        sums of ∂K and ∂V                      8·rows/T
+        queries and keys, widened              8 where b = 2
+        ∂o and values                          8 where b = 2
+        a product that is to be added          4 of what lies beyond the first rows
+        heads of several samples side by side  16 of all operands for b = 4
+
+    What is not lent but made anew is there twice when the second step begins.
+    """
+    b, T, d = setup.element, setup.tokens, setup.config.n_embd // setup.config.n_head
+    alike: int = parts(T, rows)[0].stop
+    first, *others = steps
+    added = columns if columns < T else T - alike
+    lent = (8 if b == 2 else 0) * T + 8 * alike + 4 * added
+    made = math.prod(first) * _made(b, first, again=False)
+    made += math.prod(others[0]) * _made(b, others[0], again=True) if others else 0
+    return (math.prod(first) * lent + made * T) * d + math.prod(first) * (20 if others else 8) * T
 
 
 def _tile(setup: Setup) -> tuple[int, int, int]:
@@ -78,7 +102,7 @@ def _tile(setup: Setup) -> tuple[int, int, int]:
         rows, columns, tile, threads = min(T, cutting.DEVICE_ROWS), T, cutting.DEVICE_TILE, 1
     else:
         threads = torch.get_num_threads()
-        rows, columns, tile = min(T, cutting.KEYS), min(T, cutting.QUERIES), cutting.BLOCK * threads
+        rows, columns, tile = min(T, cutting.KEYS), min(T, cutting.QUERIES), cutting.BLOCK * threads  # T ≤ LONG
     together = min(max(1, tile // (rows * columns)), heads)
     return max(together - together % threads, min(threads, heads)), rows, columns
 
@@ -90,11 +114,11 @@ def _steps(setup: Setup, together: int) -> list[tuple[int, int]]:
     return [(n.stop - n.start, h.stop - h.start) for n, h in itertools.product(*cuts)]
 
 
-def _made(b: int, p: int, step: tuple[int, int], again: bool) -> int:
+def _made(b: int, step: tuple[int, int], again: bool) -> int:
     """Bytes for each number of a head of what a step makes anew; the heads of one sample can be used as they lie."""
-    widened = 8 if b < p else 0  # ∂o and values
+    widened = 8 if b < 4 else 0  # ∂o and values
     if step[0] == 1:
         return widened
     if not widened:
-        return 2 * b + (8 if p == 4 else 0)
+        return 2 * b + 8
     return 2 * widened + 2 * b if again else widened  # apart and side by side; queries and keys are widened next

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -253,6 +253,48 @@ def test_products_of_bfloat16_have_few_shapes(band, monkeypatch):
     torch.testing.assert_close(
         output.double(), by_definition(*(t.double() for t in (q, k, v)), None, band, 0.3), rtol=0.03, atol=0.03
     )
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+def test_turned_products_of_bfloat16_have_few_shapes(offset, monkeypatch):
+    """Tiles begin and end on a grid, and what lies on it beyond a band is hidden."""
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
+    for name, size in {"KEYS": 8, "QUERIES": 128, "LONG": 400, "TURNED_WIDTHS": 4}.items():
+        monkeypatch.setattr(cutting, name, size)
+    x = noise(1, 2, 400, 8).bfloat16()
+    cut = cutting.Cut(x, x, None, Band(offset), turned=True)
+    assert cut.step == 4 * 8
+    columns = [tile.columns for _, blocks in cut.steps() for _, found in blocks for tile in found]
+    assert len({part.stop - part.start for part in columns}) <= 2 * 4  # those at the end of the queries are narrower
+    assert all((part.start + offset) % 32 == 0 or part.start == 0 for part in columns)
+
+
+@given(
+    lengths=st.tuples(st.integers(1, 40), st.integers(1, 40)), heads=st.tuples(*3 * [st.integers(1, 2)]),
+    band=st.none() | st.builds(Band, st.integers(-5, 20), st.none() | st.integers(1, 30)), masked=st.booleans(),
+    sizes=st.fixed_dictionaries(
+        {name: st.integers(1, 9) for name in ("ROWS", "LEAST", "KEYS", "WIDTHS", "TURNED_WIDTHS")}
+        | {"QUERIES": st.integers(4, 40), "LONG": st.sampled_from([10, 100])}
+        | {name: st.sampled_from([1, 60, 1 << 18]) for name in ("TILE", "BLOCK")}
+    ),
+)  # fmt: skip
+@example((40, 40), (1, 1, 1), Band(0, 5), False, {"KEYS": 4, "TURNED_WIDTHS": 1})
+def test_products_of_bfloat16_give_nearly_the_definition(lengths, heads, band, masked, sizes):
+    (queries, keys), (n, g, share) = lengths, heads
+    shapes = (n, g * share, queries, 8), (n, g, keys, 8), (n, g, keys, 6), (n, g * share, queries, 6)
+    *inputs, gradient = (noise(*shape, seed=i).bfloat16() for i, shape in enumerate(shapes))
+    mask = noise(n, 1, queries, keys, seed=5) > -1 if masked else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "bfloat16_is_fast", lambda: True)
+        for name, size in sizes.items():
+            patch.setattr(cutting, name, size)
+        found = []
+        for attention, dtype in ((tiles.attention, torch.bfloat16), (by_definition, torch.float64)):
+            leaves = [t.to(dtype).requires_grad_() for t in inputs]
+            y = attention(*leaves, mask, band, 0.3)
+            found.append([y, *torch.autograd.grad(y, leaves, gradient.to(dtype))])
+    for mine, exact in zip(*found, strict=True):
+        assert (mine - exact).norm() < 0.02 * exact.norm() + 0.02
 
 
 def test_a_window_costs_its_width_and_not_the_length(monkeypatch):

@@ -8,12 +8,14 @@ from torch._subclasses import FakeTensorMode
 
 from minimodels.functional import matmul
 from minimodels.functional.activations import curves
-from minimodels.functional.attention import cutting
+from minimodels.functional.attention import Band, cutting, tiles
+from minimodels.functional.attention.tiles_derivative import derivative
 from minimodels.functional.losses import surprise, vocabulary
 from minimodels.functional.losses.vocabulary import chunk_rows
 from minimodels.functional.norms import pieces
 from minimodels.inspection.footprint import Setup, memory, most_sequences
-from tests.inspection.footprint.real import config, peak
+from minimodels.inspection.footprint.attention import attention_work
+from tests.inspection.footprint.real import Watch, config, peak
 
 SETTINGS = [
     {"precision": precision, "recompute": recompute, "passes": passes}
@@ -56,6 +58,24 @@ def test_a_block_of_full_size(given, name, batch):
     setup = replace(setup, config=replace(setup.config, n_layer=1, vocab_size=64))  # next to nothing but the block
     with FakeTensorMode(allow_non_fake_inputs=True):
         assert peak(setup) == pytest.approx(memory(setup).peak, rel=0.001)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(("name", "batch"), [("gpt2-xl", 1), ("gpt2-xl", 8), ("gpt2", 16), ("gpt2", 2)])
+@pytest.mark.usefixtures("as_on_an_accelerator")
+def test_attention_of_full_size(name, batch, precision):
+    """Beside the rest of a block, whose peak may be elsewhere: of several steps, too."""
+    setup = Setup.of(name, batch=batch, precision=precision)
+    heads, dtype = setup.config.n_head, getattr(torch, precision)
+    with FakeTensorMode(), Watch() as watch:
+        shape = batch, setup.tokens, 3, heads, setup.config.n_embd // heads
+        q, k, v = torch.empty(shape, dtype=dtype).permute(2, 0, 3, 1, 4)
+        output, largest, total = tiles.forward(cutting.Cut(q, k, None, Band()), q, k, v, 0.125)
+        before = watch.now
+        watch.most = watch.now
+        gradient = torch.empty_like(output)
+        derivative(cutting.Cut(q, k, None, Band(), turned=True), q, k, v, 0.125, output, largest, total, gradient)
+    assert watch.most - before == pytest.approx(attention_work(setup), rel=0.001)
 
 
 @pytest.mark.parametrize(
