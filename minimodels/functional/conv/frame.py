@@ -39,6 +39,7 @@ def chunks(x: Tensor, elements: int) -> list[slice]:
         return [slice(None)]
     step = (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, elements * x.dtype.itemsize)
     step = min(max(1, step), max(1, x.shape[0]))
+    step = -(-x.shape[0] // max(1, -(-x.shape[0] // step))) or 1  # as many chunks, of about one size
     return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]
 
 
