@@ -43,8 +43,12 @@ STRIDED = 2
 RUN = 16
 """Numbers in a run of rows from which it makes up for turning the input."""
 
-SPARSE = 1.6
-"""Times that the input may be as large as the output, for a gradient by correlation; see `_input_gradient`."""
+SPARSE, FULL = 1.6, 1.25
+"""Times that the input may be as large as the output, for a gradient by correlation; the second where kernels have up
+to `SMALL` elements and nothing is summed in 16 bits. See `_input_gradient`."""
+
+SMALL = 9
+"""Elements of a kernel, each of which is an addition where gradients of rows are added back."""
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -159,17 +163,34 @@ def _input_gradient(
     """Carry ∂y back by the cheapest of three ways.
 
     At stride 1 this is a correlation of ∂y with the mirrored kernel, which multiplies zeros around the edges. Where
-    those are too many, the rows' gradients are formed and added back. Milliseconds so and so, on two threads of an
-    Intel Xeon: 8x64x56x56 padded (as large as its output) 10.8 and 14.6, 64x32x13x13 (1.4 times as large) 2.2 and 3.0,
-    64x64x5x5 (2.8 times) 1.2 and 0.8; all 3x3. At larger strides most of what is correlated would be zeros, but where
-    the stride divides the kernel every phase of the stride is a correlation at stride 1.
+    those are too many, the rows' gradients are formed and added back. Milliseconds so and so on two threads of an Intel
+    Xeon, and how many times as large as the output the input is; 3x3 but for the last:
+
+        channels-last, by lines                  channels in front
+        64x32x12x12   1.44  1.87 1.44            64x32x13x13   1.40  2.71 1.92    in bfloat16  1.50 1.48
+        64x32x13x13   1.40  2.37 1.87            64x64x5x5     2.78  0.99 0.44                 0.41 0.43
+        32x64x9x9     1.65  1.00 0.77            8x64x56x56    1     8.30 9.18                 4.03 7.33
+        64x64x8x8     1     1.46 1.87            8x256x14x14   1     6.91 6.89                 2.48 2.58
+        8x64x56x56    1     8.55 8.98
+        8x32x30x30    1.33  2.06 4.84  (5x5)
+
+    At larger strides most of what is correlated would be zeros, but where the stride divides the kernel every phase of
+    the stride is a correlation at stride 1.
     """
-    near = torch.compiler.is_compiling() or math.prod(size) <= SPARSE * math.prod(gradient.shape[2:])
+    near = torch.compiler.is_compiling() or math.prod(size) <= _sparse(gradient, windows) * math.prod(
+        gradient.shape[2:]
+    )
     if all(stride == 1 for stride in windows.stride) and near:  # to a compiler the sizes may be symbols
         return _mirrored(gradient, w, bias, windows)
     if _in_phases(tuple(gradient.shape[2:]), size, windows):
         return _by_phases(gradient, w, bias, size, windows)
     return rows.col2im(gradient, w, bias, size, windows)
+
+
+def _sparse(gradient: Tensor, windows: Windows) -> float:
+    """Give the limit that counts for these."""
+    small = math.prod(windows.kernel) <= SMALL and accumulator(gradient.dtype) is gradient.dtype
+    return FULL if small else SPARSE
 
 
 def _in_phases(counts: tuple[int, ...], size: tuple[int, ...], windows: Windows) -> bool:

@@ -73,9 +73,10 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     groups, outputs, inputs = windows.groups, gradient.shape[1], x.shape[1] // windows.groups
     size = (groups, outputs // groups, math.prod(windows.kernel) * inputs)
     total = x.new_zeros(size, dtype=torch.promote_types(x.dtype, torch.float32))
+    turned = size[1] > size[2]  # the product is faster with the longer lines
     for chunk, rows in _rows(x, windows):
         flat = _turned(gradient[chunk], groups, rows.shape[1])  # [G, O/G, L]
-        total += grouped_product(flat, rows.mT, None)
+        total += grouped_product(rows.mT, flat, None).mT if turned else grouped_product(flat, rows.mT, None)
     return total.to(x.dtype).view(outputs, *windows.kernel, inputs).movedim(-1, 1).contiguous()
 
 
@@ -94,16 +95,19 @@ def col2im(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ..
         - Output: [N, C, *size]
     """
     groups, inputs, counts = windows.groups, w.shape[1], tuple(gradient.shape[2:])
-    kernels = kernel_rows(w, groups).mT  # [G, kernel·C/G, O/G]
+    kernels, buffer = kernel_rows(w, groups).mT, Buffer(gradient)  # [G, kernel·C/G, O/G]
     sums = accumulator(gradient.dtype)  # in 16 bits every share that is added would be rounded
-    x = gradient.new_zeros(gradient.shape[0], *windows.padded(size), groups, inputs, dtype=sums)  # channels-last
+    x = gradient.new_empty(gradient.shape[0], *windows.padded(size), groups, inputs, dtype=sums)  # channels-last
     for chunk in chunks(gradient, math.prod(counts) * groups * kernels.shape[1]):
         flat = gradient[chunk].movedim(1, -1).reshape(-1, groups, w.shape[0] // groups).transpose(0, 1)  # [G, L, O/G]
-        rows = grouped_product(flat, kernels, None)  # [G, L, kernel·C/G]
+        if groups > 1 or torch.compiler.is_compiling():
+            rows = grouped_product(flat, kernels, None)  # [G, L, kernel·C/G]
+        else:
+            rows = product_into(buffer.take(flat.shape[1], kernels.shape[1]), flat[0], kernels[0]).unsqueeze(0)
         shares = rows.view(groups, -1, *counts, math.prod(windows.kernel), inputs).movedim(0, -2).unbind(-3)
-        part = x[chunk]
+        part = x[chunk].zero_()
         for i, share in zip(windows.elements(), shares, strict=True):  # share: [n, *counts, G, C/G]
-            part[(slice(None), *windows.met_by(i, counts))] += share
+            part[(slice(None), *windows.met_by(i, counts))].add_(share)  # `+=` would copy it back onto itself
     x = x[(slice(None), *windows.inside(size))].flatten(-2)
     return (x if bias is None else x.add_(bias)).movedim(-1, 1).to(gradient.dtype)
 
