@@ -31,6 +31,8 @@ def _channels_last(x: Tensor) -> bool:
     """Follow the strides from the fastest dimension to the slowest: channels, columns, rows, (slices,) images."""
     if x.ndim not in _LAYOUTS or x.stride(1) == 0 or 0 in x.shape:
         return False
+    if not torch.compiler.is_compiling() and 1 not in x.shape and x.is_contiguous():  # the same, asked in one call
+        return False
     least = 0
     for dim in (1, *range(x.ndim - 1, 1, -1), 0):
         if x.stride(dim) < least or (dim == 0 and least == x.stride(1)):  # at the last, all else is of size one
