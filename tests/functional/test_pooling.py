@@ -85,6 +85,16 @@ def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, 
             assert_equivalent(ours, theirs, x, order=2)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+@pytest.mark.parametrize("batch", [0, 2])
+def test_sixteen_bits_hold_every_offset_that_a_byte_holds(dtype, batch):
+    """Lines of 126 numbers: the last of nine elements stands 2·126 + 2 behind its window's start."""
+    x = torch.randn(batch, 3, 9, 126).to(dtype).to(memory_format=torch.channels_last)
+    for settings in ((3, 2), (3,), (2, 1)):
+        both(MAX[2], x, *settings)
+    assert_equivalent(lambda x: MAX[2](x, 3), lambda x: reference(MAX[2])(x, 3), x, order=1)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("settings", [(2,), (3, 2, 1)], ids=str)
 def test_what_is_no_number_goes_back_to_the_winner_alone(layout, settings):
