@@ -19,6 +19,7 @@ References: Chellapilla, Puri & Simard 2006, "High performance convolutional neu
 processing"; Chetlur et al. 2014, arXiv:1410.0759 (the gradients as correlations).
 """
 
+import itertools
 import math
 
 import torch
@@ -213,15 +214,34 @@ def _by_phases(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int
     taps = tuple(k // s for k, s in zip(windows.kernel, strides, strict=True))
     split = w.view(outputs, inputs, *(n for pair in zip(taps, strides, strict=True) for n in pair))
     elements, phases = range(2, 2 + 2 * dims, 2), range(3, 3 + 2 * dims, 2)
-    kernels = split.permute(1, *phases, 0, *elements).flip(tuple(range(2 + dims, 2 + 2 * dims))).flatten(0, dims)
+    apart = split.permute(1, *phases, 0, *elements)
+    kernels = torch.empty_like(apart, memory_format=torch.contiguous_format)
+    for element in itertools.product(*map(range, taps)):  # flipped; `flip` goes through memory number by number
+        opposite = tuple(tap - 1 - n for tap, n in zip(taps, element, strict=True))
+        kernels[(..., *element)] = apart[(..., *opposite)]
+    kernels = kernels.flatten(0, dims)
     pads = tuple((tap - 1, tap - 1) for tap in taps)
     every = None if bias is None else bias.repeat_interleave(math.prod(strides))
     y = _forward(gradient, kernels, every, Windows(taps, (1,) * dims, pads, (1,) * dims, 1))
-    apart: Tensor = y.unflatten(1, (inputs, *strides))  # [N, C, *phases, *v]
-    order = [n for pair in zip(range(2 + dims, 2 + 2 * dims), range(2, 2 + dims), strict=True) for n in pair]
-    padded = (v * s for v, s in zip(y.shape[2:], strides, strict=True))
-    together = apart.permute(0, 1, *order).reshape(y.shape[0], inputs, *padded)
-    return together[(slice(None), slice(None), *windows.inside(size))].contiguous()
+    return _together(y.unflatten(1, (inputs, *strides)), size, windows)
+
+
+def _together(apart: Tensor, size: tuple[int, ...], windows: Windows) -> Tensor:
+    """Put the phases of a stride, [N, C, *phases, *v], in their places: v of phase r becomes s·v + r − before.
+
+    Phase by phase, so that what is copied at a time is a line; together they would be copied by as few numbers as the
+    stride has phases.
+    """
+    x = apart.new_empty(*apart.shape[:2], *size)
+    for phase in itertools.product(*map(range, windows.stride)):
+        read, written = [], []
+        for r, s, (before, _), n in zip(phase, windows.stride, windows.pads, size, strict=True):
+            first = max(0, -((r - before) // s))  # the least v that is not cut off
+            start = s * first + r - before
+            read.append(slice(first, first - (start - n) // s))  # ⌈(n − start)/s⌉ of them
+            written.append(slice(start, n, s))
+        x[(slice(None), slice(None), *written)] = apart[(slice(None), slice(None), *phase, *read)]
+    return x
 
 
 def _mirrored(gradient: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
