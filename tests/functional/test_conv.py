@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minimodels import functional as F
 from minimodels.functional.conv import (
     bands,
+    bilinear,
     choice,
     columns,
     definition,
@@ -366,6 +367,16 @@ def test_depthwise_sums_sixteen_bits_in_thirty_two(convolve, dtype):
     windows = Windows((7, 7), (1, 1), ((3, 3), (3, 3)), (1, 1), 8)
     exact = definition.convolve(x.double(), w.double(), None, windows)
     assert (convolve(x, w, None, windows).double() - exact).abs().max() <= torch.finfo(dtype).eps / 2 * 64
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+def test_the_biases_gradient_is_rounded_twice_at_most(dtype, layout):
+    gradient = torch.rand(8, 3, 30, 40).to(dtype).contiguous(memory_format=layout)
+    exact = gradient.double().sum((0, 2, 3))
+    carried = bilinear.bias_gradient(gradient)
+    assert carried.dtype is dtype
+    assert (carried - exact).abs().max() <= max(torch.finfo(dtype).eps, 1e-6) * exact.max()
 
 
 def test_winograds_matrices_are_those_of_the_paper():

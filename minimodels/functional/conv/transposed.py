@@ -21,6 +21,7 @@ from torch import Tensor
 
 from minimodels.functional.arguments import spread
 from minimodels.functional.conv import checks, choice, definition, im2col
+from minimodels.functional.conv.bilinear import bias_gradient
 from minimodels.functional.precision import accumulator, autocast_to_low_precision
 from minimodels.functional.transforms import apply, owned, steps_aside
 from minimodels.shapes import Windows, effective_kernel_size
@@ -251,7 +252,7 @@ class _Transposed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
         by_x, by_w, by_bias, *_ = ctx.needs_input_grad
-        bias = gradient.sum((0, *range(2, gradient.ndim))) if by_bias else None
+        bias = bias_gradient(gradient) if by_bias else None
         if steps_aside(gradient):
             with torch.enable_grad():
                 y = definition.convolve_transposed(x, w, None, ctx.size, ctx.windows)
