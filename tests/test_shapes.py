@@ -59,6 +59,25 @@ def test_each_kernel_element_meets_its_inputs(size, kernel, dilation, stride, be
         assert padded[windows.inside((size,))[0]] == list(range(before, before + size))
 
 
+@given(
+    size=st.integers(1, 9),
+    kernel=small,
+    dilation=small,
+    stride=small,
+    before=st.integers(0, 9),
+    after=st.integers(0, 9),
+)
+def test_what_an_element_and_the_input_share(size, kernel, dilation, stride, before, after):
+    windows = Windows((kernel,), (stride,), ((before, after),), (dilation,), 1)
+    counts = windows.output_size((size,))
+    places = range(max(0, counts[0]))
+    for i in range(kernel):
+        (read,), (written,) = windows.shared_by((i,), (size,), counts)
+        met = {p: stride * p + dilation * i - before for p in places}
+        assert list(places[written]) == [p for p, x in met.items() if 0 <= x < size]
+        assert list(range(size)[read]) == [x for x in met.values() if 0 <= x < size]
+
+
 def test_one_number_serves_all_dimensions():
     assert ntuple(2, 3) == (2, 2, 2)
     assert ntuple([1, 2], 3) == (1, 2)  # a sequence is the caller's business
