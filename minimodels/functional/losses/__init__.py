@@ -8,7 +8,8 @@ vocabulary       linear_cross_entropy: the last layer and its loss in one, whose
 
 What they share: `reduction` brings the losses of all places together, `elementwise` treats large tensors piece by
 piece, `truth` says what the right answers are, `likelihood` is the definition of a loss over classes, `surprise` the
-cross-entropy of large scores with its derivative, a few rows at a time, and `few` that of few scores, at a stroke.
+cross-entropy of large scores with its derivative, a few rows at a time, `chunked` that of scores which a layer makes in
+the same place, and `few` that of few scores, at a stroke.
 """
 
 from minimodels.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits

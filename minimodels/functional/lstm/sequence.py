@@ -73,11 +73,11 @@ def forward(x: Tensor, state: State, weights: Weights, steps: Steps, keep: bool)
     wide = [] if same else blocks(c, 4 * H, steps, False)[1]
     hidden, cell = Trail(h.to(kind), steps), Trail(c, steps, keep)
     (_, shown), (_, qs) = (blocks(c, H, steps, False) for _ in range(2))
-    minus_two = c.new_full((), -2.0)
+    minus_two, factor = c.new_full((), -2.0), w_hh.factor
     for t, a, parts in shares:
         if same:
             i, f, g, o = parts
-            a.addmm_(hidden.before[t], w_hh.factor).sigmoid_()
+            a.addmm_(hidden.before[t], factor).sigmoid_()
         else:
             squashed = wide[t].copy_(a.add_(w_hh.times(hidden.before[t]))).sigmoid_()
             i, f, g, o = squashed.view(-1, 4, H).unbind(1)
@@ -191,7 +191,7 @@ def _through_time(
     chunk: Chunk, d: Tensor, low: Tensor, through: Tensor, forget: Tensor, dy: Tensor, carried: State, w_hh: Repeated
 ) -> None:
     """Take ∂h and ∂c back through the steps of a chunk, and leave ∂a in d, and in low in the type of w_hh."""
-    H, same = through.shape[1], d.dtype == w_hh.factor.dtype
+    H, factor, same = through.shape[1], w_hh.factor, d.dtype == w_hh.factor.dtype
     parts = (d, low, d.view(-1, 4, H)[:, :3], d[:, 3 * H :], through, forget, dy.to(d.dtype))
     views = [chunk.split(part) for part in parts]
     for t in chunk.steps:
@@ -203,6 +203,6 @@ def _through_time(
         d_ifg.mul_(G.unsqueeze(1))
         G.mul_(f_t)
         if same:
-            torch.mm(d_t, w_hh.factor, out=K)
+            torch.mm(d_t, factor, out=K)
         else:
             K.copy_(w_hh.times(low_t.copy_(d_t)))

@@ -19,8 +19,8 @@ its scores 5·H·T bytes more for each row: `korthikanti`.
 import torch
 
 from minimodels.functional.activations import curves
+from minimodels.functional.losses.chunked import ROWS, SCORES
 from minimodels.functional.losses.surprise import PIECE
-from minimodels.functional.losses.vocabulary import ROWS, SCORES
 from minimodels.inspection.footprint.attention import attention_work, keeps_scores
 from minimodels.inspection.footprint.setup import Setup
 from minimodels.inspection.footprint.weights import block_shapes

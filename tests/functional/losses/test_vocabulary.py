@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import LinearCrossEntropyOptions
 
 from minimodels import functional as F
-from minimodels.functional.losses import surprise, vocabulary
+from minimodels.functional.losses import chunked, surprise
 from minimodels.tap import listening
 from minimodels.testing import assert_equivalent, derivatives, linear_cross_entropy_cases, tensors
 
@@ -162,12 +162,12 @@ def test_the_scores_are_never_whole(monkeypatch):
     """The products are watched: none has more rows than a chunk, forward and backward."""
     seen = []
 
-    def watched(a, b, bias=None, product=vocabulary.product):
+    def watched(a, b, bias=None, product=chunked.product):
         result = product(a, b, bias)
         seen.append(result.shape)
         return result
 
-    monkeypatch.setattr(vocabulary, "product", watched)
+    monkeypatch.setattr(chunked, "product", watched)
     x, weight = torch.randn(300, 3, requires_grad=True), torch.randn(40_000, 3, requires_grad=True)
     for reduction in ("mean", "none"):
         F.linear_cross_entropy(x, weight, torch.zeros(300, dtype=torch.int64), reduction=reduction).sum().backward()

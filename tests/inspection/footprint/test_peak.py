@@ -10,8 +10,8 @@ from minimodels.functional import matmul
 from minimodels.functional.activations import curves
 from minimodels.functional.attention import Band, cutting, tiles
 from minimodels.functional.attention.tiles_derivative import derivative
-from minimodels.functional.losses import surprise, vocabulary
-from minimodels.functional.losses.vocabulary import chunk_rows
+from minimodels.functional.losses import chunked, surprise
+from minimodels.functional.losses.chunked import chunk_rows
 from minimodels.functional.norms import pieces
 from minimodels.inspection.footprint import Setup, memory, most_sequences
 from minimodels.inspection.footprint.attention import attention_work
@@ -45,7 +45,7 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK)
     monkeypatch.setattr(surprise, "PIECE", 1 << 40)
-    monkeypatch.setattr(vocabulary, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
+    monkeypatch.setattr(chunked, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
 
 
 @pytest.mark.parametrize(
