@@ -1,7 +1,7 @@
 """The study `seeds`: three classic programs as their own libraries run them, and ours beside them.
 
 1. Keras's convolutional network for digits: `model.fit` for an epoch, against `training.Trainer`, the loop of
-   `python train.py cnn`.
+   `python train.py cnn`; eager, and compiled as by `--compile`. Keras compiles in any case.
 2. Keras's three LSTM layers over sequences of 100 steps, likewise.
 3. GPT-2 of transformers that continues a text: `generate` against ours.
 

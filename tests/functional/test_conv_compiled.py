@@ -32,11 +32,15 @@ def convolutions(draw, dims=None):
     return x, w, b, Windows(kernel, stride, pads, dilation, groups)
 
 
+@pytest.mark.parametrize("chunk", [1, compiled.CHUNK])
 @given(case=convolutions())
-def test_is_the_definition(case):
+def test_is_the_definition(chunk, case):
+    """Whole batches, and cut into samples."""
     x, w, b, windows = case
     ours, theirs = (lambda *o, f=f: f(*o, windows).contiguous() for f in (compiled.convolve, definition.convolve))
-    assert_equivalent(ours, theirs, x, w, b, rtol=1e-9, atol=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "CHUNK", chunk)
+        assert_equivalent(ours, theirs, x, w, b, rtol=1e-9, atol=1e-9)
 
 
 def one_graph(f, *inputs, **settings):
