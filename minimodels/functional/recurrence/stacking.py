@@ -10,6 +10,9 @@ from minimodels.functional.recurrence.casting import check_dtypes
 from minimodels.functional.recurrence.parts import Cell, Regularization, State, Steps, Weights
 from minimodels.functional.recurrence.running import layer
 
+LONG = 16
+"""Steps from which on compiled code leaves recurrent layers as they are; see `stack`."""
+
 
 def stack(
     cell: Cell,
@@ -23,6 +26,11 @@ def stack(
     regularization: Regularization | None = None,
 ) -> tuple[Tensor, State]:
     """Run layers on top of each other; the outputs of two directions stand side by side in the features.
+
+    A compiler unrolls loops: a layer over 100 steps would become thousands of operations, which take it many minutes,
+    and run no faster than the hand-derived sequence. So from `LONG` steps on `torch.compile` finds a break in its graph
+    here, as it does at `torch.nn.LSTM`: what is around the layers is compiled, they are not, and `fullgraph=True` is an
+    error. `torch.export`, which knows no breaks, gets the loop.
 
     Args:
         cell: the kind of cell.
@@ -55,6 +63,11 @@ def stack(
     """
     if not sizes:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    if torch.compiler.is_compiling() and not torch.compiler.is_exporting() and len(sizes) >= LONG:
+        apart: Callable[..., tuple[Tensor, State]] = torch.compiler.disable(
+            stack, reason="a compiler would unroll the steps of a recurrent layer"
+        )
+        return apart(cell, x, sizes, state, weights, dropout, training, bidirectional, regularization)
     check_dtypes(x, state)
     directions = 2 if bidirectional else 1
     finals: list[State] = []
