@@ -32,14 +32,15 @@ def convolutions(draw, dims=None):
     return x, w, b, Windows(kernel, stride, pads, dilation, groups)
 
 
-@pytest.mark.parametrize("chunk", [1, compiled.CHUNK])
+@pytest.mark.parametrize(("chunk", "short"), [(1, 1), (compiled.CHUNK, compiled.SHORT)])
 @given(case=convolutions())
-def test_is_the_definition(chunk, case):
-    """Whole batches, and cut into samples."""
+def test_is_the_definition(chunk, short, case):
+    """In parts as small as can be, of the batch and of the kernel, and in one."""
     x, w, b, windows = case
     ours, theirs = (lambda *o, f=f: f(*o, windows).contiguous() for f in (compiled.convolve, definition.convolve))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled, "CHUNK", chunk)
+        patch.setattr(compiled, "SHORT", short)
         assert_equivalent(ours, theirs, x, w, b, rtol=1e-9, atol=1e-9)
 
 

@@ -30,6 +30,9 @@ Compiled, two threads of an Intel Xeon, the whole batch at once and in chunks, m
 and the peak of memory: 8x64x56x56, 3x3, 24.8 and 11.2, 59 and 34, 65 and 26 MB.
 """
 
+SHORT = 32
+"""Numbers in a line of the kernel, over its channels, from which the kernel's gradient is summed line by line."""
+
 MOST = 8
 """Chunks at most: a compiler takes each for itself."""
 
@@ -92,18 +95,20 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     """Multiply the outputs' gradients with the windows that they came from, one line of the kernel after the other.
 
     Were these rows those of the forward pass, a compiler would keep them from there: as many times more numbers than
-    the input has as the kernel has elements.
+    the input has as the kernel has elements. Where a line is short that is little, and products of lines are slow.
     """
     view, groups, first = _windows(x, windows), windows.groups, 2 + len(windows.kernel)
-    lines = []
-    for line in view.unbind(first):  # [G, N, *counts, *kernel[1:], C/G]
-        sums = []
+    long = math.prod(view.shape[first + 1 :]) >= SHORT
+    sums = []
+    for line in view.unbind(first) if long else (view,):  # [G, N, *counts, *kernel[1:], C/G], or with all the kernel
+        shares = []
         for chunk in _chunks(x, math.prod(line.shape[2:])):
             part = line[:, chunk].flatten(first).flatten(1, -2)  # [G, L, line·C/G]
             flat = _as_matrices(gradient[chunk], groups)  # [G, L, O/G]
-            sums.append(rows.grouped_product(flat.mT, part.mT, None).to(accumulator(x.dtype)))  # [G, O/G, line·C/G]
-        lines.append(functools.reduce(operator.add, sums).reshape(gradient.shape[1], *windows.kernel[1:], -1))
-    return torch.stack(lines, 1).to(x.dtype).movedim(-1, 1).contiguous()
+            shares.append(rows.grouped_product(flat.mT, part.mT, None).to(accumulator(x.dtype)))  # [G, O/G, line·C/G]
+        sums.append(functools.reduce(operator.add, shares))
+    total = torch.stack(sums, 2).reshape(gradient.shape[1], *windows.kernel, -1)
+    return total.to(x.dtype).movedim(-1, 1).contiguous()
 
 
 def _chunks(x: Tensor, elements: int) -> list[slice]:
