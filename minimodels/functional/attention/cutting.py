@@ -24,8 +24,16 @@ torch.nn.functional's over ours, forward and with backward, on one thread of an 
     everything, 1024      0.64 0.72      0.72 0.77      0.76 0.80
 """
 
-TILE = 1 << 19
-"""Scores in a tile of the forward pass for each thread: 2 MiB of float32, a core's cache."""
+TILE, LOW_TILE = 1 << 19, 1 << 20
+"""Scores in a tile of the forward pass for each thread: 2 MiB of float32, a core's cache; with bfloat16 twice as many.
+
+There is another pass over the tile in bfloat16, and memory for more beside an output of half the bytes. Milliseconds of
+the causal forward pass in bfloat16, two threads of an Intel Xeon, heads of 64, by scores for each thread and by widths:
+
+                        2¹⁹, 8    2¹⁹, 16    2²⁰, 8    2²⁰, 16
+    4 heads, 8192          237        239       206        207
+    12 heads, 4096         177        177       165        165
+"""
 
 LEAST = 32
 """Queries of a head below which a tile becomes larger instead: the products are then too small."""
@@ -60,8 +68,8 @@ alone, two threads of an Intel Xeon, 12 heads of 64:
     causal, 8192             0.89    0.97
 """
 
-WIDTHS, TURNED_WIDTHS = 16, 8
-"""How many widths tiles have in products of bfloat16 in the forward pass, where zeros make them wider, and backward.
+WIDTHS = 8
+"""How many widths tiles have in products of bfloat16: zeros make them wider in the forward pass, hidden queries backward.
 
 oneDNN makes a program for every shape and keeps it, about a megabyte. Causal tiles of 64 queries among 8,192 have 128
 widths, whose programs take 100 MB: more than attention itself, which takes 31.
@@ -118,14 +126,15 @@ class Cut:
         """
         rows, columns = self.sizes
         threads = torch.get_num_threads() if query.is_cpu else 1
-        tile = TILE * threads if query.is_cpu else DEVICE_TILE
+        most = LOW_TILE if self.rounds else TILE
+        tile = most * threads if query.is_cpu else DEVICE_TILE
         if not query.is_cpu:
             self.rows, self.columns = min(rows, DEVICE_ROWS), columns
         elif self.turned:
             times = 1 if not self.rounds else 4 if self.band is None else 2 if columns > LONG else 1
             self.rows, self.columns, tile = min(rows, times * KEYS), min(columns, QUERIES // times), BLOCK * threads
         else:
-            fit = max(LEAST, TILE // columns)
+            fit = max(LEAST, most // columns)
             self.rows, self.columns = min(rows, ROWS if self.band else 2 * ROWS, fit), columns
         together = min(max(1, tile // (self.share * self.rows * self.columns)), self.samples * self.heads)
         self.together = max(together - together % threads, min(threads, self.samples * self.heads))
@@ -137,7 +146,7 @@ class Cut:
         As far as the ends of a band move from tile to tile, or some times that: what a tile sees begins there anyway.
         """
         rows: int = parts(self.sizes[0], self.rows)[0].stop
-        return min(self.columns, rows * -(-self.columns // (TURNED_WIDTHS * rows)))
+        return min(self.columns, rows * -(-self.columns // (WIDTHS * rows)))
 
     def by_heads(self, t: Tensor) -> Tensor:
         """View a tensor [N, H, …] as [N, G, share, …]; one that stretches over heads goes on doing so.

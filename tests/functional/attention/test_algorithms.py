@@ -259,7 +259,7 @@ def test_products_of_bfloat16_have_few_shapes(band, monkeypatch):
 def test_turned_products_of_bfloat16_have_few_shapes(offset, monkeypatch):
     """Tiles begin and end on a grid, and what lies on it beyond a band is hidden."""
     monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
-    for name, size in {"KEYS": 8, "QUERIES": 128, "LONG": 400, "TURNED_WIDTHS": 4}.items():
+    for name, size in {"KEYS": 8, "QUERIES": 128, "LONG": 400, "WIDTHS": 4}.items():
         monkeypatch.setattr(cutting, name, size)
     x = noise(1, 2, 400, 8).bfloat16()
     cut = cutting.Cut(x, x, None, Band(offset), turned=True)
@@ -273,12 +273,12 @@ def test_turned_products_of_bfloat16_have_few_shapes(offset, monkeypatch):
     lengths=st.tuples(st.integers(1, 40), st.integers(1, 40)), heads=st.tuples(*3 * [st.integers(1, 2)]),
     band=st.none() | st.builds(Band, st.integers(-5, 20), st.none() | st.integers(1, 30)), masked=st.booleans(),
     sizes=st.fixed_dictionaries(
-        {name: st.integers(1, 9) for name in ("ROWS", "LEAST", "KEYS", "WIDTHS", "TURNED_WIDTHS")}
+        {name: st.integers(1, 9) for name in ("ROWS", "LEAST", "KEYS", "WIDTHS")}
         | {"QUERIES": st.integers(4, 40), "LONG": st.sampled_from([10, 100])}
-        | {name: st.sampled_from([1, 60, 1 << 18]) for name in ("TILE", "BLOCK")}
+        | {name: st.sampled_from([1, 60, 1 << 18]) for name in ("LOW_TILE", "BLOCK")}
     ),
 )  # fmt: skip
-@example((40, 40), (1, 1, 1), Band(0, 5), False, {"KEYS": 4, "TURNED_WIDTHS": 1})
+@example((40, 40), (1, 1, 1), Band(0, 5), False, {"KEYS": 4, "WIDTHS": 1})
 def test_products_of_bfloat16_give_nearly_the_definition(lengths, heads, band, masked, sizes):
     (queries, keys), (n, g, share) = lengths, heads
     shapes = (n, g * share, queries, 8), (n, g, keys, 8), (n, g, keys, 6), (n, g * share, queries, 6)

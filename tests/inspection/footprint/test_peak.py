@@ -40,7 +40,7 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
     for rows in ("ROWS", "LEAST", "KEYS"):
         monkeypatch.setattr(cutting, rows, cutting.DEVICE_ROWS)
-    for tile in ("TILE", "BLOCK"):
+    for tile in ("TILE", "LOW_TILE", "BLOCK"):
         monkeypatch.setattr(cutting, tile, cutting.DEVICE_TILE)
     monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK)
