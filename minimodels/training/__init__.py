@@ -1,6 +1,7 @@
 """The one training loop, and what it needs.
 
 loop.py         Trainer: fit, evaluate, predict
+steps.py        one step of it
 objective.py    model and loss as one module
 metrics.py      sums and counts that become means over samples
 callbacks.py    the moments one can listen to; saving the model
