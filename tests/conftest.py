@@ -21,9 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--network"):
-        offline = [item for item in items if item.get_closest_marker("network") is None]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(offline)])
-        items[:] = offline
+        online = [item for item in items if item.get_closest_marker("network") is not None]
+        config.hook.pytest_deselected(items=online)
+        items[:] = [item for item in items if item.get_closest_marker("network") is None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
