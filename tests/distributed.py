@@ -1,5 +1,6 @@
 """Functions that run in several processes at once: a process group over gloo, on this machine's CPU."""
 
+import multiprocessing
 import os
 import pickle
 import sys
@@ -18,11 +19,17 @@ T = TypeVar("T")
 PATIENCE = timedelta(seconds=60)
 """How long a process waits for the others, so that a test with a deadlock fails rather than hangs."""
 
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How processes are started: forked from one that has imported what they need, where the system can do so."""
+
+IMPORTED = [__name__, "torch._dynamo", "torch.distributed.fsdp", "torch.nn.parallel", "hypothesis", "pytest"]
+IMPORTED += ["minimodels.inspection.footprint", "minimodels.recipes.gpt_model", "minimodels.testing"]
+
 
 def run(world_size: int, function: Callable[..., T], *args: Any) -> list[T]:
     """Call a function in each of several new processes, which form a process group and know their RANK.
 
-    They meet at a file, so that no port need be free. A call costs seconds: put many cases into one.
+    They meet at a file, so that no port need be free. A call costs a second: put many cases into one.
 
     Args:
         world_size: how many processes.
@@ -37,7 +44,10 @@ def run(world_size: int, function: Callable[..., T], *args: Any) -> list[T]:
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            torch.multiprocessing.spawn(_process, (world_size, folder, function, args), world_size)
+            multiprocessing.set_forkserver_preload(IMPORTED)
+            torch.multiprocessing.start_processes(
+                _process, (world_size, folder, function, args), world_size, start_method=METHOD
+            )
         except (ProcessExitedException, ProcessRaisedException):
             error = Path(folder, "error")
             if not error.exists():
