@@ -14,14 +14,21 @@ import torch
 from minimodels.checkpoint import States, weights
 from minimodels.cli import main
 from minimodels.errors import InputError
+from minimodels.inspection import report
 from minimodels.recipes import fitting
 from minimodels.recipes.runs import CHECKPOINTS, CONFIG, LOCK, MODEL, SUMMARY
 from minimodels.training import Trainer
 from tests import commands
 
-pytestmark = pytest.mark.usefixtures("few_digits")
+pytestmark = pytest.mark.usefixtures("few_digits", "no_pictures")
 RUN = ("train", "cnn", "--batch-size", "16", "--device", "cpu")
 SMALL = (*RUN, "--epochs", "2")
+
+
+@pytest.fixture
+def with_pictures(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are part of what is looked at."""
+    monkeypatch.setattr(report, "can_draw", lambda: True)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -192,6 +199,7 @@ def test_one_run_at_a_time_in_a_folder_and_the_lock_dies_with_its_process(
 # Going on with a run that is complete
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_complete_run_stays_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained(*SMALL, "--out", tmp_path)
     before, last = held(tmp_path), capsys.readouterr().out.splitlines()[-1]
@@ -203,6 +211,7 @@ def test_a_complete_run_stays_byte_for_byte(tmp_path: Path, capsys: pytest.Captu
     assert held(tmp_path) == before
 
 
+@pytest.mark.usefixtures("with_pictures")
 def test_a_run_that_was_killed_before_its_summary_gets_one(tmp_path: Path) -> None:
     trained(*SMALL, "--out", tmp_path)
     before = held(tmp_path)

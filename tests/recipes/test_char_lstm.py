@@ -9,7 +9,6 @@ import torch
 from minimodels import nn
 from minimodels.cli import main
 from minimodels.errors import InputError
-from minimodels.inspection import report
 from minimodels.models import CharLSTM
 from minimodels.recipes import char_lstm
 from minimodels.recipes.char_lstm import Carrying, CharLSTMSettings, bits_per_character, evaluate, load, predict, train
@@ -19,8 +18,7 @@ SONG = "la li lu, nur der Mann im Mond schaut zu. " * 40
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "can_draw", lambda: False)
+def quick(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(char_lstm, "SAMPLE", 20)
 
 

@@ -24,12 +24,6 @@ train, evaluate, predict = RECIPE.train, RECIPE.evaluate, RECIPE.predict
 pytestmark = pytest.mark.usefixtures("few_digits")
 
 
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if matplotlib were not installed; it also saves the time to draw."""
-    monkeypatch.setattr(report, "can_draw", lambda: False)
-
-
 def run(folder: Path, **options: object) -> Path:
     return train(CNNSettings(**{"epochs": 2, "batch_size": 16, "device": "cpu", "out": folder, **options}))
 
@@ -191,6 +185,7 @@ def test_pictures_of_clothes_have_names_and_fill_the_frame(
     assert boxes == [28]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_keeps_the_last_full_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Trainer._train_step
 

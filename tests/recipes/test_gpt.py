@@ -12,7 +12,6 @@ import torch
 
 from minimodels.cli import main
 from minimodels.errors import InputError
-from minimodels.inspection import report
 from minimodels.models import GPT2Config, GPT2LMHeadModel
 from minimodels.recipes import gpt
 from minimodels.recipes.gpt import RECIPE, evaluate, language_model, likeliest, predict, train, write
@@ -44,8 +43,7 @@ def needs(folder: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(report, "can_draw", lambda: False)
+def quick(no_pictures: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gpt, "SAMPLE", 20)
     monkeypatch.setenv("MINIMODELS_CACHE", str(tmp_path / "cache"))
 

@@ -13,7 +13,6 @@ from minimodels.cli import main
 from minimodels.data import TextSet
 from minimodels.data.sequences import _sums
 from minimodels.errors import InputError
-from minimodels.inspection import report
 from minimodels.models import LSTMClassifier, TextClassifier
 from minimodels.recipes import lstm, lstm_data
 from minimodels.recipes.lstm import LSTMSettings, evaluate, predict, train
@@ -22,9 +21,8 @@ from minimodels.recipes.runs import read_config
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pictures and a short baseline: both have tests of their own."""
-    monkeypatch.setattr(report, "can_draw", lambda: False)
     monkeypatch.setattr(lstm, "BIGRAM_EPOCHS", 1)
 
 

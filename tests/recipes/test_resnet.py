@@ -8,7 +8,6 @@ import pytest
 from minimodels.checkpoint import load_tensors
 from minimodels.data import ImageSet
 from minimodels.errors import InputError
-from minimodels.inspection import report
 from minimodels.recipes.resnet import RECIPE, ResNetSettings
 from minimodels.recipes.runs import read_config
 from minimodels.training import Trainer
@@ -42,8 +41,8 @@ def test_a_run_from_settings_to_folder_and_back(
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'a.png'}: {answer} (")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_settings_reach_the_optimiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "can_draw", lambda: False)
     trainers, fit = [], Trainer.fit
     monkeypatch.setattr(Trainer, "fit", lambda self, *args: trainers.append(self) or fit(self, *args))
     run(tmp_path / "run", weight_decay=0.25)
@@ -51,8 +50,8 @@ def test_the_settings_reach_the_optimiser(tmp_path: Path, monkeypatch: pytest.Mo
     assert (type(trainers[0].optimizer).__name__, group["momentum"], group["weight_decay"]) == ("SGD", 0.9, 0.25)
 
 
-def test_one_seed_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "can_draw", lambda: False)
+@pytest.mark.usefixtures("no_pictures")
+def test_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     one, two = (run(tmp_path / name, seed=7) for name in ("one", "two"))
     for name in ("metrics.csv", "model.safetensors"):
         assert (one / name).read_bytes() == (two / name).read_bytes()

@@ -104,7 +104,7 @@ def same(one: Path, other: Path) -> None:
         assert content == second[name], name
 
 
-@pytest.mark.usefixtures("few_digits")
+@pytest.mark.usefixtures("few_digits", "no_pictures")
 @pytest.mark.parametrize("recipe", ["cnn", "resnet", "lstm", "char-lstm", "gpt"])
 def test_every_recipe_goes_on_bit_for_bit(
     recipe: str, tmp_path: Path, texts: Path, song: Path, monkeypatch: pytest.MonkeyPatch
@@ -134,8 +134,10 @@ def test_every_recipe_goes_on_bit_for_bit(
 FORKER = """
 import json, os, sys
 from minimodels import cli
+from minimodels.inspection import report
 from minimodels.recipes import RECIPES, find_recipe
 
+report.can_draw = lambda: False  # what is killed is a run that trains
 for name in RECIPES:
     find_recipe(name)  # imported once, for all the processes to come
 for line in sys.stdin:
@@ -175,9 +177,9 @@ class Forker:
         return int(self.answer())
 
 
-@pytest.fixture
-def forker(tmp_path: Path) -> Iterator[Forker]:
-    forker = Forker(tmp_path / "log")
+@pytest.fixture(scope="module")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    forker = Forker(tmp_path_factory.mktemp("forker") / "log")
     yield forker
     forker.main.kill()
     forker.main.communicate()

@@ -40,6 +40,14 @@ def song(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def no_pictures_there_either(no_pictures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To import matplotlib and to draw would take the processes longer than to train."""
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent" / "matplotlib.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"), prepend=os.pathsep)
+
+
+@pytest.fixture(autouse=True)
 def nobody_left(tmp_path: Path) -> Iterator[None]:
     """Whatever a test does, none of its processes outlives it."""
     yield
