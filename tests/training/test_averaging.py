@@ -2,8 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,16 +285,7 @@ def test_a_decay_that_is_none(decay: float) -> None:
 # Shards
 
 
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[None]:
-    """A process group of one."""
-    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
-    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.usefixtures("group")
+@pytest.mark.usefixtures("group_of_one")
 def test_shards_are_averaged_as_whole_weights_are() -> None:
     def build() -> nn.Module:
         torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,14 @@ def same(one: Trainer, other: Trainer) -> bool:
     return all(torch.equal(a, b) for a, b in pairs) and one.history.records == other.history.records
 
 
+@cache
+def never_stopped(data: Any, **options: Any) -> Trainer:
+    """One for all the runs that are broken off: the same call trains it the same."""
+    whole = trainer(**options)
+    whole.fit(data(), EPOCHS, (pictures()))
+    return whole
+
+
 @pytest.mark.parametrize("data", [batches, loader, Noisy])
 @given(
     step=st.integers(-21, 21).filter(lambda step: step > 0 or step % 7 == 0).filter(bool),
@@ -103,8 +112,7 @@ def same(one: Trainer, other: Trainer) -> bool:
 )
 def test_going_on_is_never_having_stopped(data: Any, step: int, options: dict[str, Any]) -> None:
     """Stopped after any step (above 0), or at the end of an epoch (below 0)."""
-    whole = trainer(**options)
-    whole.fit(data(), EPOCHS, (pictures()))
+    whole = never_stopped(data, **options)
     stop = StopAt(step)
     first = trainer(**options, callbacks=[stop])
     with pytest.raises(BrokenOffError):
