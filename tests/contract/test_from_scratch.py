@@ -5,8 +5,10 @@ Two guards watch the same run. The first sees the functions that our code calls,
 also those that autograd and the compiler call without asking us.
 """
 
+import copy
 import inspect
 import pathlib
+import re
 import sys
 import tomllib
 import warnings
@@ -15,10 +17,9 @@ from functools import partial
 import pytest
 import torch
 from functorch.compile import make_boxed_compiler, make_boxed_func
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch._dynamo.backends.common import aot_autograd
-from torch._inductor.compile_fx import compile_fx
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -35,6 +36,7 @@ from minimodels.models import (
     Seq2SeqTransformer,
 )
 from minimodels.tap import listening
+from minimodels.testing import assert_same, derivatives
 from tests.registry import LAYERS, each, few
 
 PACKAGE = pathlib.Path(minimodels.__file__).parent
@@ -185,6 +187,8 @@ def test_attention_stands_on_tensor_algebra(form, kwargs, dtype, device, monkeyp
 
 def rewritten(f):
     """What inductor would compile, after it has put PyTorch's kernels in place of the patterns that it knows."""
+    from torch._inductor.compile_fx import compile_fx  # seconds, for whoever runs this
+
     seen = []
 
     def keep(graph, example_inputs, **_):
@@ -312,7 +316,7 @@ def test_the_list_of_kernels_catches_the_reference(row):
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=str)
-def test_compiled_code_runs_no_kernel_either(row, device):
+def test_compiles_to_one_graph_that_gives_the_same_and_runs_no_kernel(row, device):
     case = row.example.to(torch.float32, device)
     layer = case.build(row.ours).to(device)
     seen = []
@@ -321,16 +325,37 @@ def test_compiled_code_runs_no_kernel_either(row, device):
         seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
         return graph
 
-    torch.compiler.reset()
     compiler = make_boxed_compiler(keep)
-    backend = aot_autograd(fw_compiler=compiler, bw_compiler=compiler)
-    inputs = each(lambda v: v.clone().requires_grad_() if v.is_floating_point() else v, case.inputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the compiler's own deprecations
-        tree_leaves(torch.compile(layer, fullgraph=True, backend=backend)(*inputs))[0].sum().backward()
+    assert_compiled_is_equal(layer, case.inputs, aot_autograd(fw_compiler=compiler, bw_compiler=compiler))
     assert seen or row.view
     for name in seen:
         assert not any(name.removeprefix("aten.").startswith(kernel) for kernel in KERNELS), name
+
+
+@pytest.mark.parametrize("row", LAYERS, ids=str)
+def test_compiles_with_inductor(row, device):
+    if settings.get_current_profile_name() != "deep":
+        pytest.skip("it compiles C++ for seconds a layer: --hypothesis-profile=deep runs it")
+    case = row.example.to(torch.float32, device)
+    layer = case.build(row.ours).to(device)
+    assert_compiled_is_equal(
+        layer, case.inputs, "inductor", own_chance=row.random
+    )  # it draws random numbers of its own
+
+
+def assert_compiled_is_equal(layer, inputs, backend, own_chance=False):
+    """Outputs, gradients and buffers of one graph are those of the layer as it is; by chance, only their shapes."""
+    torch.compiler.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own deprecations
+        compiled = torch.compile(copy.deepcopy(layer), fullgraph=True, backend=backend)
+        found = derivatives(compiled, *inputs, order=1)
+    for name, wanted in derivatives(layer, *inputs, order=1).items():
+        compiled_name = name if "input" in name else re.sub("(by|buffer) ", r"\1 _orig_mod.", name)
+        if own_chance:
+            assert found[compiled_name].shape == wanted.shape
+        else:
+            assert_same(found[compiled_name], wanted, name, 1e-5, 1e-5)
 
 
 def test_the_text_names_no_banned_interface():
