@@ -88,11 +88,12 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None]:
         (winners,) = ctx.saved_tensors
-        if torch.compiler.is_compiling() and gathers(ctx.spans):
+        last = ctx.layout is not torch.contiguous_format
+        if torch.compiler.is_compiling() and last and gathers(ctx.spans):
             return handed_back(gradient, ctx.spans, ctx.layout, winners, tuple(units(ctx.spans))), None
         even = [span for span in ctx.spans if isinstance(span, Even)]
         plain = not gradient.requires_grad and not _aside(gradient) and winners.itemsize <= gradient.itemsize
-        if plain and ctx.layout is not torch.contiguous_format and even == [*ctx.spans]:
+        if plain and last and even == [*ctx.spans]:
             return pooling_race.handed_back(gradient, winners, even, ctx.layout), None
         flat = -len(ctx.spans)
         places = _places(winners, ctx.spans).flatten(flat)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.layout import image_layout
-from minimodels.functional.pooling_compiled import gathers, handed_back
+from minimodels.functional.pooling_compiled import MANY, gathers, handed_back
 from minimodels.functional.pooling_spans import Even, Spans, Uneven, in_chunks, padded
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, owned, steps_aside
@@ -76,7 +76,7 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, spans: Spans, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
         ctx.spans = spans
-        if torch.compiler.is_compiling() and gathers(spans):
+        if torch.compiler.is_compiling() and gathers(spans, 1 if layout is torch.contiguous_format else MANY):
             return owned(handed_back(gradient, spans, layout).to(dtype))
         return in_chunks(lambda part: (_spread(part, spans, dtype),), gradient)[0]
 
