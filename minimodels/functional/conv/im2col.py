@@ -216,9 +216,10 @@ def _by_phases(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int
     elements, phases = range(2, 2 + 2 * dims, 2), range(3, 3 + 2 * dims, 2)
     apart = split.permute(1, *phases, 0, *elements)
     kernels = torch.empty_like(apart, memory_format=torch.contiguous_format)
-    for element in itertools.product(*map(range, taps)):  # flipped; `flip` goes through memory number by number
-        opposite = tuple(tap - 1 - n for tap, n in zip(taps, element, strict=True))
-        kernels[(..., *element)] = apart[(..., *opposite)]
+    whole: tuple[slice | int, ...] = (slice(None),) * (2 + dims)
+    places = list(itertools.product(*map(range, taps)))
+    for element, opposite in zip(places, reversed(places), strict=True):  # `flip` goes through memory number by number
+        kernels[whole + element] = apart[whole + opposite]
     kernels = kernels.flatten(0, dims)
     pads = tuple((tap - 1, tap - 1) for tap in taps)
     every = None if bias is None else bias.repeat_interleave(math.prod(strides))
@@ -234,13 +235,14 @@ def _together(apart: Tensor, size: tuple[int, ...], windows: Windows) -> Tensor:
     """
     x = apart.new_empty(*apart.shape[:2], *size)
     for phase in itertools.product(*map(range, windows.stride)):
-        read, written = [], []
+        read: list[slice | int] = [slice(None), slice(None), *phase]
+        written = [slice(None), slice(None)]
         for r, s, (before, _), n in zip(phase, windows.stride, windows.pads, size, strict=True):
             first = max(0, -((r - before) // s))  # the least v that is not cut off
             start = s * first + r - before
             read.append(slice(first, first - (start - n) // s))  # ⌈(n − start)/s⌉ of them
             written.append(slice(start, n, s))
-        x[(slice(None), slice(None), *written)] = apart[(slice(None), slice(None), *phase, *read)]
+        x[tuple(written)] = apart[tuple(read)]
     return x
 
 
