@@ -149,3 +149,9 @@ SERIES = [
 
 PEAKED = (1, 12, 8192, 64)
 """Attention as GPT-2 has it, at a length where all scores would take 3.2 GB: what its memory is judged by."""
+
+
+def peaked() -> list[Case]:
+    """The cases of that length: everything and causal, without a backward pass and with one."""
+    size = "x".join(map(str, PEAKED))
+    return [*attention(f"everything: {size}", PEAKED), *attention(f"causal: {size}", PEAKED, is_causal=True)]

@@ -30,17 +30,20 @@ def test_every_series_runs_without_and_with_a_backward_pass(entries: list[dict[s
     assert {(entry["series"], entry["mode"]) for entry in entries if "series" in entry} == {
         (series.name, mode) for series in SERIES for mode in scaling.MODES
     }
-    for entry in entries[:-2]:
+    for entry in entries[:-8]:
         assert entry["error"] < 1e-4
         assert entry["ours"]["median"] > 0 < entry["reference"]["peak"]
     assert ["definition" in entry for entry in entries] == [entry.get("axis") == "length" for entry in entries]
-    assert [set(entry["peaks"]) for entry in entries[-2:]] == [{"ours", "reference"}] * 2
+    peaks = entries[-8:]
+    assert [set(entry["peaks"]) for entry in peaks] == [{"ours", "reference"}] * 8
+    assert [entry["name"].endswith(("float32", "bfloat16")[i // 4]) for i, entry in enumerate(peaks)] == [True] * 8
 
 
 def test_the_table_has_a_line_for_each_series_and_one_for_each_peak(record: dict[str, Any]) -> None:
     lines = scaling.table(record).splitlines()
     assert sum(line.startswith("| conv, image size, forward") for line in lines) == 2
-    assert sum(line.startswith("| attention, 1x12x8192x64, ") for line in lines) == 2
+    for kind in ("everything", "causal"):
+        assert sum(line.startswith(f"| attention, {kind}: 1x12x8192x64, ") for line in lines) == 4
     assert "Left out" not in scaling.table(record)
 
 
@@ -70,7 +73,7 @@ def test_a_point_beyond_the_budget_is_left_out_and_said_so(monkeypatch: pytest.M
 
     series = Series("made up", "length", (1, 2, 2_000_000, 4_000_000), 3, (1, 1), cases)
     monkeypatch.setattr(scaling, "SERIES", [series])
-    monkeypatch.setattr(scaling, "_peaked", lambda mode, setting: {"name": "peak", "mode": mode})
+    monkeypatch.setattr(scaling, "_peaked", lambda case, setting: {"name": "peak", "mode": case.mode})
     found = scaling.run(Setting(torch.float32, torch.device("cpu")), ONCE)
     forward = [entry for entry in found if entry.get("series") and entry["mode"] == "forward"]
     assert ["omitted" in entry for entry in forward] == [False, False, True, True]

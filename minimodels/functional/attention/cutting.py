@@ -69,7 +69,7 @@ alone, two threads of an Intel Xeon, 12 heads of 64:
 """
 
 WIDTHS = 8
-"""How many widths tiles have in products of bfloat16: zeros make them wider in the forward pass, hidden queries backward.
+"""How many widths tiles have in products of bfloat16: zeros make them wider in the forward pass, hidden ones backward.
 
 oneDNN makes a program for every shape and keeps it, about a megabyte. Causal tiles of 64 queries among 8,192 have 128
 widths, whose programs take 100 MB: more than attention itself, which takes 31.
