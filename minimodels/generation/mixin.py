@@ -20,7 +20,8 @@ from minimodels.generation.stopping import Decoder, Stopping
 class GenerationMixin:
     """Let a language model write.
 
-    A model that inherits from it has to be a `LanguageModel`.
+    A model that inherits from it has to be a `LanguageModel`. After `model.compile(dynamic=True)` it writes the same
+    faster, by two programs, one that reads prompts and one that reads a token, however many there are.
 
     See: `LanguageModel`; `GenerationConfig`; tests/generation/test_mixin.py
     """

@@ -91,7 +91,8 @@ class Reader:
         """
         length = ids.shape[1]
         if self.use_cache and self.cache is None:
-            self.cache = self.model.new_cache(ids.shape[0], self.capacity)
+            # Never full: a view of all that there is looks different, and a compiler would make a program for it alone.
+            self.cache = self.model.new_cache(ids.shape[0], self.capacity + 1)
         output = self.model(
             ids if self.cache is None else ids[:, self.cache.length :],
             past_key_values=self.cache,

@@ -51,8 +51,7 @@ def embedded(table: nn.Embedding, input_ids: Tensor | None, inputs_embeds: Tenso
         return inputs_embeds
     if input_ids.ndim != 2 or input_ids.is_floating_point():
         raise ValueError(f"input_ids has to be [N, T] of integers, not {[*input_ids.shape]} of {input_ids.dtype}")
-    size = table.num_embeddings
-    remedy = f"is not in the vocabulary of {size} tokens, 0 to {size - 1}; take the tokenizer that belongs to the model"
+    remedy = "is not in the vocabulary of {0} tokens, 0 to {1}; take the tokenizer that belongs to the model"
     return looked_up(table, input_ids, "token", remedy)
 
 
@@ -63,7 +62,7 @@ def looked_up(table: nn.Embedding, rows: Tensor, what: str, remedy: str) -> Tens
         table: the embedding.
         rows: which.
         what: what a row stands for, for the error.
-        remedy: the rest of that sentence.
+        remedy: the rest of that sentence, with {0} for the number of rows and {1} for the last.
 
     Shape:
         rows [*]; Output [*, E]
@@ -75,7 +74,8 @@ def looked_up(table: nn.Embedding, rows: Tensor, what: str, remedy: str) -> Tens
         return table(rows)  # type: ignore[no-any-return]
     except IndexError:
         least, most = int(rows.min()), int(rows.max())
-        raise IndexError(f"{what} {least if least < 0 else most} {remedy}") from None
+        size = table.num_embeddings
+        raise IndexError(f"{what} {least if least < 0 else most} {remedy.format(size, size - 1)}") from None
 
 
 def positions(
@@ -105,10 +105,10 @@ def positions(
         raise ValueError(
             f"the cache is of {cache.layers[0].shape[1]} texts, but there are {N}; make one for each batch"
         )
-    before = f" ({past} of them in the cache)" if past else ""
     if attention_mask is not None and attention_mask.shape != (N, S):
         raise ValueError(
-            f"attention_mask has to be [{N}, {S}], one number for each token{before}, not {[*attention_mask.shape]}"
+            f"attention_mask has to be [{N}, {S}], one number for each token{_of_them(past)}, "
+            f"not {[*attention_mask.shape]}"
         )
     if position_ids is not None:
         if position_ids.shape not in ((N, T), (1, T)):
@@ -116,11 +116,16 @@ def positions(
         return position_ids  # the look-up refuses those that are beyond the limit
     if limit < S:
         raise ValueError(
-            f"the text has {S} tokens{before}, but the model reads {limit} at most; cut it to its last {limit}"
+            f"the text has {S} tokens{_of_them(past)}, but the model reads {limit} at most; cut it to its last {limit}"
         )
     if attention_mask is None:
         return torch.arange(past, S, device=x.device)[None]  # [1, T]
     return ((attention_mask != 0).cumsum(1)[:, past:] - 1).clamp(min=0)  # [N, T]
+
+
+def _of_them(past: int) -> str:
+    """Words that are put together where they are needed: a compiler has a symbol for the number, not words for it."""
+    return f" ({past} of them in the cache)" if past else ""
 
 
 def next_token_loss(hidden: Tensor, head: nn.Linear, labels: Tensor, logits: Tensor) -> Tensor:

@@ -266,8 +266,7 @@ class GPT2Model(GPT2PreTrainedModel):
             past_key_values = self.new_cache(x.shape[0], self.config.n_positions)
         where = positions(x, past_key_values, attention_mask, position_ids, self.config.n_positions)
         mask = None if attention_mask is None else (attention_mask != 0)[:, None, None, :]
-        beyond = f"is beyond the {self.config.n_positions} that the model has"
-        x = self.drop(x + looked_up(self.wpe, where, "position", beyond))
+        x = self.drop(x + looked_up(self.wpe, where, "position", "is beyond the {0} that the model has"))
         for block in self.h:
             x = block(x, mask, past_key_values)
         return BaseModelOutput(self.ln_f(x), past_key_values)

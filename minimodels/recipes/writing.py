@@ -14,6 +14,7 @@ from minimodels.data.texts import read_text
 from minimodels.errors import InputError
 from minimodels.generation.streaming import text_pieces
 from minimodels.hub import find_file
+from minimodels.recipes.checks import compiler_explained
 from minimodels.recipes.flags import Parser, add_flags
 from minimodels.recipes.recipe import find_recipe
 from minimodels.recipes.runs import CONFIG, open_run
@@ -57,6 +58,11 @@ class WritingSettings(Settings):
     device: str = setting("auto", "where to compute: auto, cpu, cuda, cuda:1, mps")
     dtype: Literal["float32", "bfloat16", "float16"] | None = setting(None, "of the weights (default: as saved)")
     threads: int | None = setting(None, "CPU threads (default: PyTorch's choice)", at_least=1, at_most=1024)
+    compile: bool = setting(
+        False,
+        "let torch.compile make a program for the prompt and one for a token: a start of a minute or two, then faster; "
+        "needs a C++ compiler",
+    )
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `generate` that they stand for.
@@ -116,7 +122,12 @@ def run(argv: Sequence[str]) -> list[str]:
     name = given.pop("model")
     chosen = WritingSettings(**given)
     prompt, arguments = prompt_of(chosen), chosen.arguments()  # what is wrong with them need not wait for the model
-    return write(load(name, chosen), prompt, arguments, chosen)
+    writer = load(name, chosen)
+    if not chosen.compile:
+        return write(writer, prompt, arguments, chosen)
+    writer.model.compile(dynamic=True)  # lengths as symbols: the same program for every token
+    with compiler_explained():
+        return write(writer, prompt, arguments, chosen)
 
 
 def prompt_of(chosen: WritingSettings) -> str | None:

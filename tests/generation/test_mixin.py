@@ -188,6 +188,20 @@ def test_a_compiled_model_writes_the_same(attentive):
     assert torch.equal(model.generate([1, 2], max_new_tokens=5), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # within PyTorch
+@pytest.mark.parametrize("chosen", [{}, {"do_sample": True, "seed": 0}], ids=["likeliest", "drawn"])
+def test_a_compiler_makes_one_program_for_all_prompts_and_one_for_all_tokens(attentive, chosen):
+    model, programs = attentive(layers=2), []
+    prompts = [[1, 2, 3]], [[4, 5, 6, 7]]
+    written = [[model.generate(ids, max_new_tokens=n, **chosen) for n in (4, 7)] for ids in prompts]
+    torch.compiler.reset()
+    model.compile(backend=lambda graph, inputs: programs.append(graph) or graph.forward, dynamic=True)
+    for ids, expected in zip(prompts, written, strict=True):
+        for n, text in zip((4, 7), expected, strict=True):
+            assert torch.equal(model.generate(ids, max_new_tokens=n, **chosen), text)
+    assert len(programs) == 2
+
+
 def test_on_the_device(attentive, device):
     model = attentive().to(device)
     ids = torch.tensor([[1, 2], [3, 4]])

@@ -98,6 +98,36 @@ def test_where_a_text_begins_and_stops(published: Path, tmp_path: Path, capsys: 
     assert text == whole[: whole.index(stop, 2) + 1] + "\n"
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # within PyTorch
+def test_a_compiled_model_writes_the_same(
+    published: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def compiled(model: torch.nn.Module, **arguments: object) -> None:
+        asked.append(arguments)
+        torch.nn.Module.compile(model, backend="aot_eager", **arguments)
+
+    words = published, "--prompt", PROMPT, "--max-new-tokens", 6, "--seed", 0
+    expected = generate(capsys, *words)
+    monkeypatch.setattr(GPT2LMHeadModel, "compile", compiled)
+    assert generate(capsys, *words, "--compile") == expected
+    assert asked == [{"dynamic": True}]
+
+
+def test_without_a_compiler_the_flag_is_named(
+    published: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor.exc import InductorError, InvalidCxxCompiler
+
+    def missing(*args: object, **arguments: object) -> None:
+        raise InductorError(InvalidCxxCompiler(), None)
+
+    monkeypatch.setattr(GPT2LMHeadModel, "compile", lambda model, **_: setattr(model, "_compiled_call_impl", missing))
+    sentence = refused(capsys, published, "--device", "cpu", "--max-new-tokens", 2, "--compile")
+    assert sentence.startswith("--compile: torch.compile does not succeed here (")
+
+
 def test_type_and_threads(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = writing.WritingSettings(device="cpu", dtype="bfloat16")
     assert next(writing.load(str(published), chosen).model.parameters()).dtype == torch.bfloat16
