@@ -142,7 +142,8 @@ def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None, scale: floa
     Args:
         a: the left factors.
         b: the right factors, one row an output.
-        out: where the products go, if there is memory for them already; nothing is differentiated then.
+        out: where the products go, if there is memory for them already, of the factors' type or float32 for factors of
+            16 bits; nothing is differentiated then.
         scale: c, for products that have their memory.
 
     Shape:
@@ -159,6 +160,8 @@ def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None, scale: floa
         <BLANKLINE>
                 [[7.]]])
     """
+    if out is not None and out.dtype != a.dtype:
+        return _unrounded(out, a, b, 0.0, scale)
     if out is not None and _onednn_serves_pairs(a, b):
         for y_i, a_i, b_i in zip(out, a, b, strict=True):
             torch.mul(_onednn(a_i, b_i, None), scale, out=y_i)
@@ -188,11 +191,20 @@ def add_batched_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
         >>> add_batched_product_(torch.ones(1, 1, 1), torch.tensor([[[1.0, 2.0]]]), torch.ones(1, 1, 2))
         tensor([[[4.]]])
     """
+    if sums.dtype != a.dtype:
+        return _unrounded(sums, a, b, 1.0, 1.0)
     if _onednn_serves_pairs(a, b):
         for y_i, a_i, b_i in zip(sums, a, b, strict=True):
             y_i.add_(_onednn(a_i, b_i, None))
         return sums
     return sums.baddbmm_(a, b.transpose(1, 2))
+
+
+def _unrounded(sums: Tensor, a: Tensor, b: Tensor, share: float, scale: float) -> Tensor:
+    """Write share·y + scale·a·bᵀ over y, float32 for factors of 16 bits: only CUDA has products that leave it so."""
+    if a.is_cuda:
+        return torch.baddbmm(sums, a, b.mT, out_dtype=sums.dtype, beta=share, alpha=scale, out=sums)
+    return torch.baddbmm(sums, a.to(sums.dtype), b.to(sums.dtype).mT, beta=share, alpha=scale, out=sums)
 
 
 class Repeated:

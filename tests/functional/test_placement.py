@@ -9,6 +9,10 @@ from minimodels import functional as F
 from minimodels import nn
 from minimodels.functional import placement
 from minimodels.functional.activations import curves
+from minimodels.functional.attention import definition
+from minimodels.functional.attention.launched import attention as launched_attention
+from minimodels.functional.attention.launched import serves as launched_serves
+from minimodels.functional.attention.masks import Band
 from minimodels.functional.conv import rows
 from minimodels.functional.losses import classification
 from minimodels.testing import assert_equivalent
@@ -91,3 +95,46 @@ def test_windows_are_copied_in_wide_elements():
     assert rows.widened(image, 2).dtype is torch.int64
     assert rows.widened(image, 4).dtype is torch.bfloat16
     assert rows.widened(image.flatten()[3:131].view(2, 8, 8), 1).dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.bfloat16, 2e-2), (torch.float16, 4e-3)])
+@given(
+    sizes=st.tuples(*[st.integers(1, n) for n in (2, 2, 2, 9, 9, 5, 5)]),
+    offset=st.none() | st.integers(-3, 9),
+    window=st.none() | st.integers(1, 9),
+    peak=st.sampled_from([1.0, 30.0, 1e5]),
+    seed=st.integers(0, 99),
+)
+def test_attention(dtype, tolerance, sizes, offset, window, peak, seed):
+    """Whatever is hidden, and whatever the scores' size: from the same numbers in float64."""
+    batch, groups, share, queries, keys, width, values = sizes
+    peak = min(peak, 1e3) if dtype is torch.float16 else peak
+    shapes = (batch, groups * share, queries, width), (batch, groups, keys, width), (batch, groups, keys, values)
+    generator = torch.Generator().manual_seed(seed)
+    q, k, v, g = (torch.randn(s, generator=generator) for s in (*shapes, (*shapes[0][:3], values)))
+    operands = [t.to(dtype) for t in (q * peak, k, v)]
+    band = None if offset is None else Band(offset, window)
+    mask = None if band is None else band.mask(queries, keys)
+
+    def truth(q, k, v):
+        k, v = (t.repeat_interleave(share, 1) for t in (k, v))
+        return definition.attention(q, k, v, mask, 0.5)
+
+    found, wanted = [], []
+    for results, f, kind in (
+        (found, lambda *o: launched_attention(*o, band, 0.5), dtype),
+        (wanted, truth, torch.float64),
+    ):
+        leaves = [o.to(kind).requires_grad_() for o in operands]
+        y = f(*leaves)
+        results += [y, *torch.autograd.grad(y, leaves, g.to(dtype).to(kind))]
+    for mine, exact in zip(found, wanted, strict=True):
+        assert mine.dtype is dtype
+        assert (mine.double() - exact).abs().max() <= tolerance * peak * exact.abs().max() + tolerance
+
+
+def test_who_attends():
+    q = torch.ones(1, 1, 4, 2)
+    assert launched_serves(q, None, 1.0)
+    for t, mask, scale in ((q.double(), None, 1.0), (q, torch.ones(4, 4), 1.0), (q, None, 0.0)):
+        assert not launched_serves(t, mask, scale)

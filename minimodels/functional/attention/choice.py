@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention import batched, definition, tiles, weighted
+from minimodels.functional.attention import batched, definition, launched, tiles, weighted
 from minimodels.functional.attention.masks import Band, combine_masks
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
@@ -80,6 +80,8 @@ def attend(
     band = None if band is None or band.hides_nothing(queries, keys) else band
     if form == "batched":
         y = batched.attention(q, k, v, mask, band, scale, dropout_p)
+    elif launched.serves(q, mask, scale):
+        y = launched.attention(q, k, v, band, scale)
     else:
         y = tiles.attention(q, k, v, mask, band, scale)
     return y if len(leading) == 2 else y.view(*leading, *y.shape[-2:])
