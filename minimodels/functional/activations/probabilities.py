@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.activations.curves import at_once, widened
-from minimodels.functional.precision import accumulator, autocast_to_float32
+from minimodels.functional.precision import accumulator, autocast_to_float32, rounded
 from minimodels.functional.transforms import apply, plain_autograd, steps_aside
 from minimodels.tap import tap
 
@@ -118,7 +118,7 @@ def _softmax(x: Tensor, dim: int) -> Tensor:
         return x.exp()
     wide = x.to(accumulator(x.dtype))
     e = (wide - wide.detach().amax(dim, keepdim=True)).exp()  # the maximum is a constant: its derivative cancels
-    return (e / e.sum(dim, keepdim=True)).to(x.dtype)
+    return rounded(e / e.sum(dim, keepdim=True), x.dtype)
 
 
 def _log_softmax(x: Tensor, dim: int) -> Tensor:
@@ -126,7 +126,7 @@ def _log_softmax(x: Tensor, dim: int) -> Tensor:
         return x.exp()
     wide = x.to(accumulator(x.dtype))
     shifted = wide - wide.detach().amax(dim, keepdim=True)
-    return (shifted - shifted.exp().sum(dim, keepdim=True).log()).to(x.dtype)
+    return rounded(shifted - shifted.exp().sum(dim, keepdim=True).log(), x.dtype)
 
 
 class _Softmax(torch.autograd.Function):

@@ -126,8 +126,8 @@ def _total(e: Tensor) -> Tensor:
 class _Softmax(torch.autograd.Function):
     """The softmax on memory of its own, with its derivative ∂s = w∘(∂w − Σ w∘∂w), which needs the weights alone.
 
-    A compiler gets it without steps that write over their operand: it fuses them anyway, and PyTorch 2.11 compiled such
-    a derivative as if zeros came from above.
+    A compiler gets it without steps that write over their operand and hand it on: it fuses them anyway, and PyTorch
+    2.11 compiled such a derivative as if zeros came from above.
     """
 
     @staticmethod

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from minimodels.functional.losses.reduction import reduced
-from minimodels.functional.precision import accumulator
+from minimodels.functional.precision import accumulator, rounded
 from minimodels.functional.transforms import apply, plain_autograd, steps_aside
 
 Formula = Callable[..., Tensor]
@@ -96,10 +96,10 @@ class _PerElement(Function):
         ctx.rule, ctx.scale = rule, scale
         if reduction == "none":
             value = rule.value(*_widened(operands), out=None)
-            return (value if scale == 1 else value * scale).to(dtype)
+            return rounded(value if scale == 1 else value * scale, dtype)
         sums = [rule.value(*piece, out=room).sum() for piece, room in _with_room(_pieces(*operands))]
         total = sums[0] if len(sums) == 1 else torch.stack(sums).sum()
-        return (scale * total).to(dtype)
+        return rounded(scale * total, dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
