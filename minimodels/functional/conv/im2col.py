@@ -278,9 +278,9 @@ def _channels_last(x: Tensor, windows: Windows) -> bool:
     On an accelerator rows serve where they are copied several numbers at a time (see `rows.widened`), microseconds on
     an NVIDIA H100, the input and the output turned, and by columns, 32 images at a time:
 
-        128x64x56x56         605 654    1002 826    (bfloat16, float32 with TF32)
-        128x256x14x14        189 373     361 390
-        1024x32x13x13        128 878     228 749
+        128x64x56x56         581 654    868 826    (bfloat16, float32 with TF32)
+        128x256x14x14        171 373    272 390
+        1024x32x13x13        159 878    234 749
     """
     if torch.compiler.is_compiling() or image_layout(x) is not torch.contiguous_format:
         return True

@@ -56,7 +56,7 @@ def surprise_of_layer(
 ROWS, SCORES = 128, 1 << 22
 """The rows of a chunk, and the scores below which a chunk of few classes takes more rows than that.
 
-On an accelerator these are `placement.PIECE`: 8,192 rows of 50,257 words are 7 chunks there, not 64 of 20 launches.
+On an accelerator these are `placement.PIECE`: 8,192 rows of 50,257 words are 7 chunks there, not 64.
 """
 
 

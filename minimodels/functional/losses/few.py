@@ -18,7 +18,7 @@ from torch.autograd import Function
 from minimodels.functional.activations import log_softmax
 from minimodels.functional.losses.likelihood import against_indices
 from minimodels.functional.losses.truth import picked
-from minimodels.functional.precision import accumulator
+from minimodels.functional.precision import accumulator, rounded
 from minimodels.functional.transforms import apply, steps_aside
 
 
@@ -62,7 +62,7 @@ class _Few(Function):
         count = counted.sum() if reduction == "mean" else None
         ctx.save_for_backward(x, target, exponentials, total, index, counted, count)
         ctx.settings = classes, ignore_index, reduction
-        return (loss if count is None else loss / count).to(x.dtype)
+        return rounded(loss if count is None else loss / count, x.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -76,4 +76,4 @@ class _Few(Function):
         factor = (factor if count is None else factor / count).where(counted, 0)  # of nothing the derivative is 0
         slope = exponentials * (factor / total).unsqueeze(classes)
         slope.scatter_add_(classes, index.unsqueeze(classes), factor.neg().unsqueeze(classes))
-        return slope.to(x.dtype), None, None, None, None
+        return rounded(slope, x.dtype), None, None, None, None
