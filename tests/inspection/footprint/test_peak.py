@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._subclasses import FakeTensorMode
 
-from minimodels.functional import matmul
+from minimodels.functional import matmul, placement
 from minimodels.functional.activations import curves
 from minimodels.functional.attention import Band, cutting, tiles
 from minimodels.functional.attention.tiles_derivative import derivative
@@ -42,9 +42,10 @@ def as_on_an_accelerator(monkeypatch):
         monkeypatch.setattr(cutting, rows, cutting.DEVICE_ROWS)
     for tile in ("TILE", "LOW_TILE", "BLOCK"):
         monkeypatch.setattr(cutting, tile, cutting.DEVICE_TILE)
-    monkeypatch.setattr(pieces, "CHUNK", pieces.DEVICE_CHUNK)
+    monkeypatch.setattr(pieces, "CHUNK", placement.PIECE)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK)
-    monkeypatch.setattr(surprise, "PIECE", 1 << 40)
+    monkeypatch.setattr(surprise, "PIECE", placement.PIECE)
+    monkeypatch.setattr(chunked, "SCORES", placement.PIECE)
     monkeypatch.setattr(chunked, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
 
 
