@@ -14,7 +14,7 @@ from minimodels.functional.attention.launched import attention as launched_atten
 from minimodels.functional.attention.launched import serves as launched_serves
 from minimodels.functional.attention.masks import Band
 from minimodels.functional.conv import rows
-from minimodels.functional.losses import chunked, classification
+from minimodels.functional.losses import classification
 from minimodels.testing import assert_equivalent
 
 T = torch.nn.functional
@@ -51,12 +51,6 @@ ROWS = {
 def test_rows(name, rows, columns, seed):
     x = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     assert_equivalent(*ROWS[name], x, order=1, rtol=1e-8, atol=1e-8)
-
-
-def test_a_vocabulary_is_cut_into_few_chunks(monkeypatch):
-    monkeypatch.setattr(placement, "PIECE", 1 << 26)
-    words, x = (torch.zeros(1, 768).expand(n, -1) for n in (50257, 1))
-    assert chunked.chunk_rows(x, words) == (1 << 26) // 50257
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])

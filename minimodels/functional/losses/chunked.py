@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from minimodels.functional import placement
 from minimodels.functional.activations import log_softmax
 from minimodels.functional.affine import linear
 from minimodels.functional.losses.surprise import below_top, rows_at_once, slope_of_, spans, surprise_of_
@@ -54,10 +53,7 @@ def surprise_of_layer(
 
 
 ROWS, SCORES = 128, 1 << 22
-"""The rows of a chunk, and the scores below which a chunk of few classes takes more rows than that.
-
-On an accelerator these are `placement.PIECE`: 8,192 rows of 50,257 words are 7 chunks there, not 64.
-"""
+"""The rows of a chunk, and the scores below which a chunk of few classes takes more rows than that."""
 
 
 def chunk_rows(rows: Tensor, matrix: Tensor) -> int:
@@ -77,7 +73,7 @@ def chunk_rows(rows: Tensor, matrix: Tensor) -> int:
         >>> chunk_rows(x, W), chunk_rows(x.bfloat16(), W.bfloat16())
         (128, 768)
     """
-    few = max(ROWS, placement.at_once(rows, SCORES) // len(matrix))
+    few = max(ROWS, SCORES // len(matrix))
     narrow = accumulator(rows.dtype) != rows.dtype
     return max(few, rows.shape[1]) if narrow and rows.is_cpu else few
 

@@ -138,7 +138,7 @@ def backward(
     low = x.new_empty(rows_at_a_time(steps, 8 * H, narrow), 4 * H) if narrow else memory[0]
     w_hh = Repeated(weights.w_hh.t().to(kind), len(carried[0]))
     for part in chunks(backwards, 8 * H, narrow):
-        rows, inner = part.rows, Steps(part.sizes, backwards.reverse)
+        rows, inner = part.rows, backwards._replace(sizes=part.sizes)
         d, before = low[: sum(part.sizes)], kept[1][rows].to(x.dtype)
         _through_part(inner, d, gradient[rows], [k[rows] for k in kept], memory, carried, w_hh, d_bias)
         add_product_(d_ih, d.t(), x[rows].t())

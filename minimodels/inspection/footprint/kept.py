@@ -18,7 +18,6 @@ its scores 5·H·T bytes more for each row: `korthikanti`.
 
 import torch
 
-from minimodels.functional import placement
 from minimodels.functional.activations import curves
 from minimodels.functional.losses.chunked import ROWS, SCORES
 from minimodels.functional.losses.surprise import PIECE
@@ -114,11 +113,11 @@ def scores_at_once(setup: Setup) -> int:
         setup: what is trained.
 
     Example:
-        >>> scores_at_once(Setup.of("gpt2", precision="float32", accelerator=False)) == 128 * 50257 * 4
+        >>> scores_at_once(Setup.of("gpt2", precision="float32")) == 128 * 50257 * 4
         True
     """
     V, E, b = setup.config.vocab_size, setup.config.n_embd, setup.element
-    few = max(ROWS, (placement.PIECE if setup.accelerator else SCORES) // V)
+    few = max(ROWS, SCORES // V)
     chunk = min(setup.rows, few if b == 4 or setup.accelerator else max(few, E)) * V
     piece = chunk if setup.accelerator else min(chunk, PIECE)
     return 4 * chunk if b == 4 else b * chunk + max(4 * piece, b * V * E)  # what goes wide, then ∂W of the chunk

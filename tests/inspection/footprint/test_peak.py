@@ -45,7 +45,6 @@ def as_on_an_accelerator(monkeypatch):
     monkeypatch.setattr(pieces, "CHUNK", placement.PIECE)
     monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK)
     monkeypatch.setattr(surprise, "PIECE", placement.PIECE)
-    monkeypatch.setattr(chunked, "SCORES", placement.PIECE)
     monkeypatch.setattr(chunked, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
 
 
