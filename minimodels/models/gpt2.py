@@ -56,7 +56,7 @@ class Conv1D(nn.Module):
             x: rows of features.
         """
         rows = x.flatten(0, -2) if x.ndim > 1 else x[None]
-        return product_with_columns(rows, self.weight, self.bias).view(*x.shape[:-1], -1)
+        return product_with_columns(rows, self.weight, self.bias).view(*x.shape[:-1], self.weight.shape[1])
 
     def extra_repr(self) -> str:
         """Show the sizes."""

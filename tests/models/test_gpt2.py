@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minimodels import nn
 from minimodels.errors import InputError
 from minimodels.models import GPT2Config, GPT2LMHeadModel, GPT2Model
+from minimodels.models.gpt2 import Conv1D
 from minimodels.models.gpt2_config import SIZES
 from minimodels.tap import listening
 
@@ -176,6 +177,12 @@ def test_a_text_in_a_batch_is_read_as_alone(config, lengths, left):
     assert logits.isfinite().all()
     for row, text, seen in zip(logits, ids, mask.bool(), strict=True):
         torch.testing.assert_close(row[seen], model(text[seen][None]).logits[0], **EXACT)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (3, 4), (2, 3, 4), (0, 4), (0, 2, 4)])
+def test_a_layer_with_its_weight_the_other_way_round_takes_rows_of_any_shape(shape):
+    layer, x = Conv1D(3, 4), torch.randn(shape)
+    torch.testing.assert_close(layer(x), x @ layer.weight + layer.bias)
 
 
 def test_padding_sends_no_gradient():
