@@ -190,14 +190,17 @@ def test_with_stacks_or_without(case):
                           rtol=1e-9, atol=1e-9)  # fmt: skip
 
 
-@given(case=convolutions(depthwise=True))
-def test_flat_planes_and_lines_are_the_same(case):
+@given(case=convolutions(depthwise=True), chunk=st.integers(1, 1000))
+def test_flat_planes_and_lines_are_the_same(case, chunk):
+    """Some planes of an image at a time, some images, the last ones fewer, or all."""
     x, w, b, windows = case
     windows = windows._replace(stride=(1,) * len(windows.stride))
     leaves = [t.detach().requires_grad_() for t in (x, w)]
     expected = definition.convolve(*leaves, b, windows)
     gradient = torch.randn_like(expected)
-    y, by_w = planes.forward(x, w, b, windows), planes.weight_gradient(x, gradient, windows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planes, "CHUNK", chunk)
+        y, by_w = planes.forward(x, w, b, windows), planes.weight_gradient(x, gradient, windows)
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
 
@@ -315,20 +318,38 @@ def test_what_is_chosen(name, x, w, dtype):
 
 
 @pytest.mark.parametrize(
-    ("fast", "dtype", "kernel", "size", "name"),
+    ("fast", "dtype", "kernel", "stride", "size", "channels", "name"),
     [
-        (True, torch.bfloat16, 3, 28, "bands"),
-        (True, torch.bfloat16, 1, 28, "shifts"),
-        (True, torch.float32, 3, 28, "shifts"),
-        (True, torch.float32, 3, 14, "bands"),
-        (True, torch.float64, 3, 14, "shifts"),
-        (False, torch.bfloat16, 3, 28, "shifts"),
+        (True, torch.bfloat16, 3, 1, 28, 4, "bands"),
+        (True, torch.bfloat16, 1, 1, 28, 4, "shifts"),
+        (True, torch.float32, 3, 1, 28, 4, "bands"),  # a small image
+        (True, torch.float32, 3, 1, 28, 8, "shifts"),
+        (True, torch.float32, 3, 1, 10, 512, "bands"),  # short lines
+        (True, torch.float32, 3, 1, 14, 512, "shifts"),
+        (True, torch.float32, 3, 2, 28, 512, "bands"),  # no planes
+        (True, torch.float32, 3, 2, 56, 512, "shifts"),
+        (True, torch.float64, 3, 1, 14, 4, "shifts"),
+        (False, torch.bfloat16, 3, 1, 28, 4, "shifts"),
     ],
 )
-def test_what_is_chosen_depthwise(monkeypatch, fast, dtype, kernel, size, name):
+def test_what_is_chosen_depthwise(monkeypatch, fast, dtype, kernel, stride, size, channels, name):
     monkeypatch.setattr(choice, "bfloat16_is_fast", lambda: fast)
-    x, w = torch.ones(1, 4, size, size, dtype=dtype), torch.ones(4, 1, kernel, kernel, dtype=dtype)
-    assert choice.choose(x, w, square(kernel, groups=4)) == name
+    x, w = torch.ones(1, channels, size, size, dtype=dtype), torch.ones(channels, 1, kernel, kernel, dtype=dtype)
+    assert choice.choose(x, w, square(kernel, stride, groups=channels)) == name
+
+
+@given(case=convolutions(dims=2, depthwise=True), few=st.sampled_from([0, 50, 1 << 12]), line=st.sampled_from([0, 3]))
+def test_small_images_and_large_ones_depthwise(case, few, line):
+    *operands, windows = case
+    operands = [t.float() for t in operands]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "LARGE_ENOUGH", 1)
+        patch.setattr(choice, "FEW", few)
+        patch.setattr(choice, "SHORTEST", line)
+        patch.setattr(choice, "SHORT", line)
+        assert_equivalent(lambda *o: choice.convolve(*o, windows).contiguous(),
+                          lambda *o: definition.convolve(*o, windows).contiguous(), *operands,
+                          order=1, rtol=1e-4, atol=1e-4)  # fmt: skip
 
 
 def rounding(convolve, dtype, seed=0):

@@ -6,12 +6,13 @@ times below; `python -m benchmarks algorithms` measures them again.
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from minimodels.functional.conv import bands, compiled, definition, fft, im2col, shifts, winograd
+from minimodels.functional.conv import bands, compiled, definition, fft, im2col, planes, shifts, winograd
 from minimodels.functional.matmul import bfloat16_is_fast
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import steps_aside
@@ -21,8 +22,8 @@ from minimodels.tap import listened
 LARGE_ENOUGH = 9
 """Elements of a depthwise kernel from which bands serve; see `_bands`."""
 
-SHORT = 20
-"""Outputs of a line up to which they do in float32."""
+FEW, SHORTEST, SHORT = 1 << 12, 8, 20
+"""Outputs of an image and of a line up to which they do in float32; the last where planes.py does not serve."""
 
 
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -81,16 +82,25 @@ def choose(x: Tensor, w: Tensor, windows: Windows) -> str:
 
 
 def _bands(x: Tensor, w: Tensor, windows: Windows) -> bool:
-    """Say where products make up for multiplying with zeros: on short lines, and in bfloat16 where there are units.
+    """Say where products make up for multiplying with zeros: in small images, and in bfloat16 where there are units.
 
     Milliseconds in bfloat16 on one thread of an Intel Xeon with AMX, 8x64x56x56, 3x3: forward 5.7 by bands and 10.9 by
-    shifts, the kernel's gradient 4.0 and 16.6. In float32 on two threads, forward and backward, 8x64, by size: 7x7 1.2
-    and 3.0, 14x14 1.9 and 3.7, 28x28 5.2 and 5.3, 56x56 22 and 16.
+    shifts, the kernel's gradient 4.0 and 16.6. In float32 on two threads, forward and backward, by bands and by planes,
+    with how many numbers an image has, and at the end by bands and by shifts, where planes do not serve:
+
+        256x8x14x14    1568    4.1  7.3        64x64x7x7      3136   2.9  6.1       64x512x7x7    25088  15.5 26.0
+        256x8x20x20    3200    6.9  8.8        64x64x9x9      5184   3.5  4.0       64x128x10x10  12800   8.1  7.2
+        256x4x28x28    3136    6.6  8.3        64x32x14x14    6272   3.7  3.9       64x64x14x14   12544   6.0  5.9
+        256x6x28x28    4704   10.0 10.3        256x8x28x28    6272  14.2 14.4       64x32x20x20   12800   6.9  6.1
+        64x8x400, 9    3200    1.9  2.4        64x32x28x28   25088  13.2 10.3       8x64x56x56   200704  17.8  8.7
+        64x64x14x14, 7x7      13.6 29.8        64x128x7x7, 5x5       7.0 20.2
     """
     if torch.compiler.is_compiling() or not x.is_cpu or w.ndim > 4 or w[0].numel() < LARGE_ENOUGH:
         return False
     if x.dtype is torch.float32:
-        return windows.output_size(x.shape[2:])[-1] <= SHORT
+        counts = windows.output_size(x.shape[2:])
+        short = counts[-1] <= (SHORTEST if planes.serves(x, windows) else SHORT)
+        return short or x.shape[1] * math.prod(counts) <= FEW
     return x.dtype is torch.bfloat16 and bfloat16_is_fast()
 
 

@@ -72,7 +72,7 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
     """Let every kernel element add its share of the input to the output."""
-    if _flat(x, windows):
+    if planes.serves(x, windows):
         return planes.forward(x, w, bias, windows)
     wide, size, channels = accumulator(x.dtype), tuple(x.shape[2:]), x.shape[1]
     counts = windows.output_size(size)
@@ -91,7 +91,7 @@ def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 def _input_gradient(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows: Windows) -> Tensor:
     """Give every input element back what it was multiplied with: at stride 1 a correlation with the flipped kernel."""
     mirrored = windows.mirrored()
-    if _flat(gradient, windows) and w.shape[0] == windows.groups and min(map(min, mirrored.pads)) >= 0:
+    if planes.serves(gradient, windows) and w.shape[0] == windows.groups and min(map(min, mirrored.pads)) >= 0:
         return planes.forward(gradient, w.flip(tuple(range(2, w.ndim))), None, mirrored)
     wide, channels, counts = accumulator(w.dtype), windows.groups, tuple(gradient.shape[2:])
     kernels = _kernels(w.to(wide), channels)
@@ -109,7 +109,7 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     """Multiply what every kernel element read with the gradient of where it wrote, and sum."""
     if diagonals.serves(x, gradient.shape[1], windows):
         return diagonals.weight_gradient(x, gradient, windows)
-    if _flat(x, windows):
+    if planes.serves(x, windows):
         return planes.weight_gradient(x, gradient, windows)
     dtype, wide, channels = x.dtype, accumulator(x.dtype), x.shape[1]
     size, counts = tuple(x.shape[2:]), tuple(gradient.shape[2:])
@@ -121,13 +121,6 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         for k, read, written in _shares(windows, size, counts):
             total[k, chunk[1]] += (x_part[read] * y_part[written]).sum((0, *range(3, gradient.ndim)))
     return total.permute(1, 2, 0).reshape(-1, 1, *windows.kernel).to(dtype)
-
-
-def _flat(x: Tensor, windows: Windows) -> bool:
-    """Say whether planes serve: on a CPU at stride 1, where the zeros around a plane are fewer than what is in it."""
-    return (
-        x.is_cpu and max(windows.stride) == 1 and math.prod(windows.padded(x.shape[2:])) <= 2 * math.prod(x.shape[2:])
-    )
 
 
 def _kernels(w: Tensor, channels: int) -> Tensor:
