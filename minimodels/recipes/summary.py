@@ -48,12 +48,15 @@ def size(model: torch.nn.Module) -> int:
 
 
 def _used(trainer: Trainer) -> dict[str, float]:
-    """What the run used of its device, over all epochs."""
-    timings = trainer.history.timings
-    used = {name: max(timing[name] for timing in timings) for name in ("peak_memory_mib",) if name in timings[-1]}
-    if "flops_per_second" in timings[-1]:
-        total = sum(timing["flops_per_second"] * timing["seconds"] for timing in timings)
-        used["flops_per_second"] = round(total / trainer.history.total("seconds"))
+    """What the run used of its device, over all epochs in which that was measured."""
+    timings, used = trainer.history.timings, {}
+    peaks = [timing["peak_memory_mib"] for timing in timings if "peak_memory_mib" in timing]
+    if peaks:
+        used["peak_memory_mib"] = max(peaks)
+    counted = [timing for timing in timings if "flops_per_second" in timing]
+    if counted:
+        total = sum(timing["flops_per_second"] * timing["seconds"] for timing in counted)
+        used["flops_per_second"] = round(total / sum(timing["seconds"] for timing in counted))
         used["utilisation"] = round(used["flops_per_second"] / trainer.speed.ceiling(), 4)
     return used
 

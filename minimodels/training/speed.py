@@ -90,8 +90,12 @@ class Speed:
         return time.perf_counter() - self.end
 
     def state_dict(self) -> dict[str, Any]:
-        """What a stretch that is broken off has taken so far."""
-        return {"before": time.perf_counter() - self.start, "numbers": self.numbers}
+        """What a stretch that is broken off has taken so far, and what its steps come to, if none is left."""
+        return {
+            "before": time.perf_counter() - self.start,
+            "numbers": self.numbers,
+            "operations": self.operations,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with such a stretch.
@@ -100,3 +104,4 @@ class Speed:
             state: what `state_dict` gave.
         """
         self.before, self.numbers = state["before"], state["numbers"]
+        self.operations = state.get("operations", 0.0)  # states of earlier versions lack them

@@ -20,6 +20,7 @@ from minimodels.checkpoint import States, load_tensors
 from minimodels.cli import main
 from minimodels.recipes.runs import CHECKPOINTS
 from minimodels.training import Trainer
+from minimodels.training.speed import Speed
 
 ROOT = Path(__file__).parents[2]
 THREADS = ["--threads", "1", "--device", "cpu"]
@@ -131,13 +132,52 @@ def test_every_recipe_goes_on_bit_for_bit(
     same(tmp_path / "whole", tmp_path / "broken")
 
 
+@pytest.mark.usefixtures("few_digits", "no_pictures")
+@pytest.mark.parametrize("known", [True, False], ids=["now", "states of earlier versions"])
+def test_an_epoch_of_which_only_the_measurement_is_left(
+    known: bool, tmp_path: Path, texts: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that goes on makes no step in it, and takes down all the same what the steps came to."""
+    run = [*command("cnn", texts, song), "--save-every", "1"]
+    assert main([*run, "--out", str(tmp_path / "whole")]) == 0
+
+    def breaking(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    load = Speed.load_state_dict
+
+    def lacking(self: Speed, state: dict[str, Any]) -> None:
+        load(self, {name: value for name, value in state.items() if name != "operations"})
+
+    if not known:
+        monkeypatch.setattr(Speed, "load_state_dict", lacking)
+    going_on = [*run, "--out", str(tmp_path / "broken"), "--resume"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "evaluate", breaking)
+        assert main(going_on) == 2
+    assert main(going_on) == 0
+    same(tmp_path / "whole", tmp_path / "broken")
+    timings = States(tmp_path / "broken" / CHECKPOINTS).load()["timings"]
+    assert ["utilisation" in timing for timing in timings] == [known, True]
+    assert "utilisation" in json.loads((tmp_path / "broken" / "summary.json").read_text())
+
+
 FORKER = """
 import json, os, sys
 from minimodels import cli
+from minimodels.data import ImageSet
 from minimodels.inspection import report
-from minimodels.recipes import RECIPES, find_recipe
+from minimodels.recipes import RECIPES, find_recipe, pictures
 
 report.can_draw = lambda: False  # what is killed is a run that trains
+digits = pictures.load_data
+
+
+def few_digits(chosen):
+    return tuple(ImageSet(each.images[:most], each.labels[:most]) for each, most in zip(digits(chosen), (160, 40)))
+
+
+pictures.load_data = few_digits
 for name in RECIPES:
     find_recipe(name)  # imported once, for all the processes to come
 for line in sys.stdin:
@@ -189,7 +229,7 @@ def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
 @pytest.mark.parametrize(("recipe", "kills"), [("cnn", 7), ("lstm", 7), ("gpt", 6)])
 def test_killed_at_any_moment(recipe: str, kills: int, tmp_path: Path, texts: Path, song: Path, forker: Forker) -> None:
     """SIGKILL, twenty times in all, at random moments of runs that save after every step."""
-    run = [*command(recipe, texts, song), "--save-every", "1", *(["--batch-size", "64"] if recipe == "cnn" else [])]
+    run = [*command(recipe, texts, song), "--save-every", "1"]
     start = time.perf_counter()
     forker.start([*run, "--out", str(tmp_path / "whole")])
     assert forker.end() == 0, forker.log.read_text()
