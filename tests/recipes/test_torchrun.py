@@ -1,6 +1,10 @@
-"""Several processes as a user runs them: torchrun, signals, resuming, and one voice whatever happens."""
+"""Several processes as a user runs them: torchrun, signals, resuming, and one voice whatever happens.
+
+What does not ask how the processes were started is done by forked ones, which need not import PyTorch each.
+"""
 
 import csv
+import io
 import json
 import os
 import resource
@@ -9,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,10 @@ import torch
 
 from minimodels.checkpoint import States, load_tensors
 from minimodels.cli import main
+from minimodels.inspection import report
 from minimodels.recipes.runs import CHECKPOINTS, PRETRAINED
+from minimodels.training import Trainer
+from tests.distributed import run as forked
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes in Linux' /proc")
 
@@ -89,10 +97,38 @@ def several(command: list[str], number: int = 2, **options: Any) -> "subprocess.
 
 
 def together(command: list[str], number: int = 2) -> None:
-    """Several processes run to the end."""
-    status, out, sentences = end(several(command, number))
-    assert (status, sentences) == (0, []), (out, sentences)
-    assert out.count("the run folder is") == 1  # one speaks
+    """Several forked processes run to the end."""
+    results = forked(number, trained, command)
+    assert [status for status, *_ in results] == [0] * number, results
+    assert not any("minimodels" in said for *_, said in results), results
+    assert ["the run folder is" in said for _, said, _ in results] == [True] + [False] * (number - 1)  # one speaks
+
+
+def trained(command: list[str], most: int | None = None, last: int | None = None) -> tuple[int, str, str]:
+    """In one of the forked processes: exit status, stdout and stderr of a run.
+
+    Its files grow to `most` bytes at most, and after the step `last` it is stopped, wherever it is.
+    """
+    report.can_draw = lambda: False
+    if most is not None:
+        limit(most)
+    if last is not None:
+        Trainer._train_step = stopped_after(last)  # type: ignore[method-assign]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as errors:
+        status = main(["train", *command, *HERE])
+    return status, out.getvalue(), errors.getvalue()
+
+
+def stopped_after(last: int) -> Callable[..., None]:
+    """A trainer's step, but that the run is stopped in the place of the one after so many."""
+    step = Trainer._train_step
+
+    def breaking(self: Trainer, *args: Any) -> None:
+        if self.step == last:
+            raise KeyboardInterrupt
+        step(self, *args)
+
+    return breaking
 
 
 def begun(command: list[str], folder: Path, step: int, number: int = 2) -> "subprocess.Popen[str]":
@@ -168,26 +204,27 @@ def test_a_dead_process_ends_the_others_and_the_run_goes_on_bit_for_bit(tmp_path
     assert left(folder) == left(tmp_path / "whole")
 
 
-def test_a_run_goes_on_in_another_number_of_processes(tmp_path: Path, song: Path) -> None:
+def test_a_run_goes_on_in_another_number_of_processes(
+    tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From two sharded ones to one, and from one to two sharded ones, in the middle of an epoch."""
+    saving = ["--save-every", "1", "--out"]
     command = [*f"{GPT} --dropout 0 --ema 0.9 --clip-norm 0.5 --data".split(), str(song)]
     whole, fewer, more = (tmp_path / name for name in ("whole", "fewer", "more"))
     assert main(["train", *command, *HERE, "--out", str(whole)]) == 0
 
-    run = begun([*command, "--shard"], fewer, 3)
-    run.send_signal(signal.SIGTERM)
-    end(run)
-    assert 3 <= reached(fewer) < 12
+    broken = forked(2, trained, [*command, "--shard", *saving, str(fewer)], None, 3)
+    assert [status for status, *_ in broken] == [2, 2], broken
+    assert reached(fewer) == 3
     assert main(["train", "gpt", "--out", str(fewer), "--resume", "--no-shard"]) == 0
 
-    alone = [sys.executable, "train.py", *command, *HERE, "--save-every", "1", "--out", str(more)]
-    run = start(alone)
-    while reached(more) < 3:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGTERM)
-    end(run)
-    assert 3 <= reached(more) < 12
-    together(["gpt", "--out", str(more), "--resume", "--shard"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_step", stopped_after(3))
+        assert main(["train", *command, *HERE, *saving, str(more)]) == 2
+    assert reached(more) == 3
+    status, out, sentences = end(several(["gpt", "--out", str(more), "--resume", "--shard"]))
+    assert (status, sentences) == (0, []), (out, sentences)
+    assert out.count("the run folder is") == 1  # one speaks
 
     for folder in fewer, more:
         alike(folder, whole)
@@ -212,20 +249,29 @@ def test_what_is_wrong_is_said_once(tmp_path: Path, song: Path, capfd: pytest.Ca
     command = [*SONG.split(), "--data", str(song), "--timeout", "30"]
     other = tmp_path / "other"
     assert main(["train", *GPT.split(), "--steps", "1", "--data", str(song), *HERE, "--out", str(other)]) == 0
-    small = {"preexec_fn": lambda: limit(9000)}  # bytes in a file: less than the model's, which one process writes
+    small = 9000  # bytes in a file: less than the model's, which one process writes
     full = ["--hidden", "32", "--out", str(tmp_path / "full")]
-    cases: list[tuple[list[str], str, dict[str, Any]]] = [
+    where = f"--resume: {other} is a run of the recipe gpt, not of char-lstm"
+    apart: list[tuple[list[str], str, dict[str, Any]]] = [  # here torchrun and its store decide who speaks
         (["--batch-size", "0"], "--batch-size 0: must be at least 1.", {}),
-        (["--out", str(other), "--resume"], f"--resume: {other} is a run of the recipe gpt, not of char-lstm", {}),
-        (["--out", str(song / "run")], str(song), {}),
-        (full, "model.safetensors: cannot be written", small),
-        ([*full, "--save-every", "1"], "step-00000001", small),
+        (["--out", str(other), "--resume"], where, {}),
+        (full, "model.safetensors: cannot be written", {"preexec_fn": lambda: limit(small)}),
     ]
-    for flags, wanted, options in cases:
+    for flags, wanted, options in apart:
         status, _, sentences = end(several([*command, *flags], **options))
         assert status != 0
         assert len(sentences) == 1, (flags, sentences)
         assert wanted in sentences[0]
+    agreed: list[tuple[list[str], str, int | None]] = [  # here the processes tell each other
+        (["--out", str(song / "run")], str(song), None),
+        ([*full, "--save-every", "1"], "step-00000001", small),
+    ]
+    for flags, wanted, most in agreed:
+        results = forked(2, trained, [*command, *flags], most)
+        assert [status for status, *_ in results] == [2, 2]
+        said = [line for *_, errors in results for line in errors.splitlines()]
+        assert len(said) == 1, (flags, said)
+        assert wanted in said[0]
 
     capfd.readouterr()
     assert main(["train", *command, *HERE, "--recompute", "--out", str(tmp_path / "alone")]) == 2
