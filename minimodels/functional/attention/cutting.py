@@ -76,7 +76,10 @@ widths, whose programs take 100 MB: more than attention itself, which takes 31.
 """
 
 DEVICE_ROWS, DEVICE_TILE = 1024, 1 << 26
-"""Rows and scores on an accelerator, which wants large launches; its tiles are of whole rows in both passes."""
+"""Rows and scores on an accelerator, which wants large launches; its tiles are of whole rows in both passes.
+
+They serve what `launched` does not: masks, float64, and weights that are handed out.
+"""
 
 LOWEST = -64.0
 """Scores this far below their row's largest count as if they were this: e⁻⁶⁴ = 2·10⁻²⁸ of it, which no sum notices.

@@ -110,13 +110,14 @@ class Part(NamedTuple):
     columns: slice
     scores: Tensor  # [P, rows, columns]
     factors: Tensor  # of as many numbers, in the type of products
+    spare: Tensor  # the same once more, on the memory of the scores
     hidden: list[tuple[Tensor, Tensor]]  # parts of the scores, and what is added there: 0 or −∞
 
 
 def _forward(query: Tensor, key: Tensor, value: Tensor, band: Band | None, scale: float) -> tuple[Tensor, Tensor]:
     """Give the output, and λ of every query."""
     low, d, width = product_dtype(query), query.shape[-1], value.shape[-1]
-    q, k, v = _beside(query, key, low), _beside(key, key, low), _beside(value, key, low)
+    q, k, v = (_beside(t, key, low) for t in (query, key, value))
     k[..., d : d + 2], v[..., width] = -1.0, 1.0
     found = q.new_zeros(*q.shape[:2], v.shape[-1], dtype=torch.float32)
     v = v.transpose(1, 2)
@@ -152,23 +153,36 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Give ∂Q, ∂K and ∂V."""
     low, d, width = product_dtype(query), query.shape[-1], value.shape[-1]
-    delta = (gradient.float() * output).sum(-1, keepdim=True).reshape(level.shape)
     q, k = _beside(query, key, low, level), _beside(key, key, low)
-    g, v = _beside(gradient, key, low, delta), _beside(value, key, low)
+    g, v = _beside(gradient, key, low, _delta(gradient, output).reshape(level.shape)), _beside(value, key, low)
     k[..., d : d + 3], v[..., width : width + 3] = -1.0, -1.0
+    parts = _parts(q, k, band, share=query.shape[1] // key.shape[1])
+    dq, dk, dv = _sums(parts, q, k, v, g, (d, width), scale)
+    del q, k, v, g, parts  # before there is memory for what is handed out
+    return _placed(dq, scale, query), _placed(dk, scale, key), _placed(dv, 1.0, value)
+
+
+def _delta(gradient: Tensor, output: Tensor) -> Tensor:
+    return (gradient.float() * output).sum(-1, keepdim=True)
+
+
+def _sums(
+    parts: Iterator[Part], q: Tensor, k: Tensor, v: Tensor, g: Tensor, widths: tuple[int, int], scale: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Add up ∂Q/c, ∂K/c and ∂V from part to part, the last two in float32."""
+    d, width = widths
     dq = torch.zeros_like(q[..., :d], memory_format=torch.contiguous_format)
     dk, dv = (t.new_zeros(*t.shape[:2], n, dtype=torch.float32) for t, n in ((k, d), (v, width)))
-    for part in _parts(q, k, band, share=query.shape[1] // key.shape[1]):
+    for part in parts:
         rows, seen, upstream = q[:, part.rows], k[:, part.columns], g[:, part.rows]
         batched_product(rows, seen, out=part.scores, scale=scale)
         _hide_(part)
         p = torch.exp(part.scores, out=part.factors)
-        spare = part.scores if low is part.scores.dtype else None
-        ds = batched_product(upstream, v[:, part.columns], out=spare).mul_(p)
+        ds = batched_product(upstream, v[:, part.columns], out=part.spare).mul_(p)
         add_batched_product_(dv[:, part.columns], p.mT, upstream[..., :width].mT)
         add_batched_product_(dk[:, part.columns], ds.mT, rows[..., :d].mT)
-        dq[:, part.rows] = batched_product(ds, seen[..., :d].mT)
-    return _placed(dq, scale, query), _placed(dk, scale, key), _placed(dv, 1.0, value)
+        batched_product(ds, seen[..., :d].mT, out=dq[:, part.rows])
+    return dq, dk, dv
 
 
 def _placed(found: Tensor, scale: float, like: Tensor) -> Tensor:
@@ -178,12 +192,11 @@ def _placed(found: Tensor, scale: float, like: Tensor) -> Tensor:
 def _beside(t: Tensor, key: Tensor, dtype: torch.dtype, number: Tensor | None = None) -> Tensor:
     """Copy a factor for every head of keys, [N·G, rows, width and more], and a number of each row beside it, in pieces.
 
-    There are zeros behind, so that each row begins at a multiple of 16 bytes.
+    There are zeros behind: see `widened`.
     """
-    t = t.reshape(key.shape[0] * key.shape[1], -1, t.shape[-1])
-    width = t.shape[-1]
-    found = t.new_zeros(*t.shape[:2], (width + 10) // 8 * 8, dtype=dtype)
-    found[..., :width] = t
+    width, heads = t.shape[-1], key.shape[0] * key.shape[1]
+    found = t.new_zeros(heads, t.shape[:3].numel() // heads, widened(width), dtype=dtype)
+    found.view(*t.shape[:3], -1)[..., :width] = t
     for i in range(width, width + 3) if number is not None else ():
         assert number is not None
         near = number.to(torch.bfloat16)
@@ -191,24 +204,59 @@ def _beside(t: Tensor, key: Tensor, dtype: torch.dtype, number: Tensor | None = 
     return found
 
 
+def widened(width: int) -> int:
+    """Say how many numbers a row has in the copy of a factor: 3 more, and as many as let rows begin at 16 bytes.
+
+    Args:
+        width: how many it has by itself.
+
+    Example:
+        >>> widened(64)
+        72
+    """
+    return (width + 10) // 8 * 8
+
+
+def rows_at_once(heads: int, queries: int, keys: int, banded: bool) -> int:
+    """Say how many queries a part has.
+
+    Args:
+        heads: those of keys, of all samples.
+        queries: how many share a head of keys; of one head alone, where there is a band.
+        keys: S.
+        banded: some see only some of the keys.
+
+    Example:
+        >>> rows_at_once(200, 1024, 1024, banded=True)
+        256
+    """
+    fit = max(1, placement.PIECE // (heads * keys))
+    few = max(-(-queries // PARTS), LEAST // (heads * keys)) if banded else queries
+    return min(fit, few, queries)
+
+
 def _parts(q: Tensor, k: Tensor, band: Band | None, share: int) -> Iterator[Part]:
     """Cut the queries of the heads that share keys, q [P, share·L, …], so that a part's scores fit."""
     heads, keys, queries = q.shape[0], k.shape[1], q.shape[1] // share
-    fit, length = max(1, placement.PIECE // (heads * keys)), queries if band is not None else queries * share
-    few = length if band is None else max(-(-length // PARTS), LEAST // (heads * keys))
-    most = min(fit, few, length)
+    length = queries if band is not None else queries * share
+    most = rows_at_once(heads, length, keys, band is not None)
     memory = q.new_empty(heads * most * keys, dtype=torch.float32)
-    other = torch.empty_like(memory, dtype=q.dtype)
-    square = [] if band is None else [memory.new_full((most, most), -math.inf)]
-    triangles = [triangle for full in square for triangle in (full.triu(1), full.tril(-1))]
+    other, spare = torch.empty_like(memory, dtype=q.dtype), memory.view(q.dtype)
+    triangles = [] if band is None else _triangles(memory, most, band)
     for begin, start in itertools.product(range(0, queries * share, length), range(0, length, most)):
         rows = slice(start, min(start + most, length))
         columns = slice(0, keys) if band is None else band.columns(rows, keys)
         if columns.start < columns.stop:
             shape = heads, rows.stop - rows.start, columns.stop - columns.start
-            scores, factors = (t[: math.prod(shape)].view(shape) for t in (memory, other))
+            scores, factors, once_more = (t[: math.prod(shape)].view(shape) for t in (memory, other, spare))
             hidden = [] if band is None else _edges(scores, rows, columns, band, triangles)
-            yield Part(slice(begin + rows.start, begin + rows.stop), columns, scores, factors, hidden)
+            yield Part(slice(begin + rows.start, begin + rows.stop), columns, scores, factors, once_more, hidden)
+
+
+def _triangles(like: Tensor, rows: int, band: Band) -> list[Tensor]:
+    """Make what is added where a band ends, [rows, rows]: behind a query, and before the window if there is one."""
+    later = like.new_full((rows, rows), -math.inf).triu_(1)
+    return [later] if band.window is None else [later, like.new_full((rows, rows), -math.inf).tril_(-1)]
 
 
 def _edges(

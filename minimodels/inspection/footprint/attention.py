@@ -1,11 +1,16 @@
-"""What the attention of our GPT-2 takes in its backward pass: tiles of scores, and pieces of a few heads."""
+"""What the attention of our GPT-2 takes in its backward pass.
+
+On an accelerator that are the scores of a part of the queries, and copies of the operands
+(`minimodels.functional.attention.launched`); on a CPU tiles of scores, and pieces of a few heads
+(`minimodels.functional.attention.tiles`).
+"""
 
 import itertools
 import math
 
 import torch
 
-from minimodels.functional.attention import choice, cutting
+from minimodels.functional.attention import choice, cutting, launched
 from minimodels.functional.attention.tile import parts
 from minimodels.functional.matmul import bfloat16_is_fast
 from minimodels.inspection.footprint.setup import Setup
@@ -27,8 +32,9 @@ def keeps_scores(setup: Setup) -> bool:
 def attention_work(setup: Setup) -> int:
     """Bytes that the backward pass of attention takes, beside what the block keeps.
 
-    Four gradients are as wide as the stream: the one that comes in, and those of queries, keys and values, 4·b·R·E.
-    Memory of tiles is asked for once. With p bytes a number of the products that may round (2 in bfloat16, else 4),
+    See `_launched` for an accelerator. On a CPU four gradients are as wide as the stream: the one that comes in, and
+    those of queries, keys and values, 4·b·R·E. Memory of tiles is asked for once. With p bytes a number of the products
+    that may round (2 in bfloat16, else 4),
 
         two tiles of scores                    4 + p for each row and column of each head of a step
         the triangle at the end of a band      4·rows²
@@ -44,18 +50,38 @@ def attention_work(setup: Setup) -> int:
 
     Example:
         >>> f"{attention_work(Setup.of('gpt2-xl', batch=8)) / 1e9:.2f} GB"
-        '0.54 GB'
+        '0.59 GB'
     """
     c, b, T = setup.config, setup.element, setup.tokens
     stream = setup.rows * c.n_embd
     if keeps_scores(setup):
         return 4 * 4 * c.n_head * setup.rows * T + 8 * b * stream
-    p = 2 if setup.precision == "bfloat16" and (setup.accelerator or bfloat16_is_fast()) else 4
+    if setup.accelerator:
+        return _launched(setup)
+    p = 2 if setup.precision == "bfloat16" and bfloat16_is_fast() else 4
     together, rows, columns = _tile(setup)
     steps = _steps(setup, together)
     tiles = math.prod(steps[0]) * (4 + p) * rows * columns + 4 * rows**2
     operands = _lent(setup, rows, columns, steps) if p == 2 else _viewed(setup, rows, columns, steps)
     return 4 * b * stream + tiles + 4 * math.prod(steps[0]) * T * (c.n_embd // c.n_head) + operands
+
+
+def _launched(setup: Setup) -> int:
+    """Bytes that it takes on an accelerator whose products of 16 bits leave float32; with W numbers in a row's copy,
+
+        the gradient that comes in           b·R·E
+        queries, keys, values, and that      4·p·R·H·W
+        ∂Q, and sums of ∂K and ∂V            (p + 8)·R·E
+        scores of a part of the queries      4 + p for each, row by row of each head, over all T keys
+        the triangle at the end of a band    4·rows²
+
+    Three gradients are handed out when the copies and the scores have gone.
+    """
+    c, T = setup.config, setup.tokens
+    p, heads, stream = 2 if setup.precision == "bfloat16" else 4, setup.batch * c.n_head, setup.rows * c.n_embd
+    rows = launched.rows_at_once(heads, T, T, banded=T > 1)
+    copies = 4 * p * heads * T * launched.widened(c.n_embd // c.n_head)
+    return (setup.element + p + 8) * stream + copies + (4 + p) * heads * rows * T + (4 * rows**2 if T > 1 else 0)
 
 
 def _lent(setup: Setup, rows: int, columns: int, steps: list[tuple[int, int]]) -> int:
@@ -98,11 +124,8 @@ def _viewed(setup: Setup, rows: int, columns: int, steps: list[tuple[int, int]])
 def _tile(setup: Setup) -> tuple[int, int, int]:
     """How many heads a tile has room for, of how many rows and columns each, as `cutting.Cut` has it."""
     T, heads = setup.tokens, setup.batch * setup.config.n_head
-    if setup.accelerator:
-        rows, columns, tile, threads = min(T, cutting.DEVICE_ROWS), T, cutting.DEVICE_TILE, 1
-    else:
-        threads = torch.get_num_threads()
-        rows, columns, tile = min(T, cutting.KEYS), min(T, cutting.QUERIES), cutting.BLOCK * threads  # T ≤ LONG
+    threads = torch.get_num_threads()
+    rows, columns, tile = min(T, cutting.KEYS), min(T, cutting.QUERIES), cutting.BLOCK * threads  # T ≤ LONG
     together = min(max(1, tile // (rows * columns)), heads)
     return max(together - together % threads, min(threads, heads)), rows, columns
 

@@ -5,12 +5,12 @@ With R = N·T rows of E numbers, H heads and b bytes a number of a matrix produc
     norm 1, norm 2      2·(4·R·E + 8·R)       what goes in, in float32, and of each row mean and variance
     c_attn, c_fc        2·b·R·E               what goes in
     attention           3·b·R·E               queries, keys and values
-                        b·R·E + 8·R·H         what comes out, which c_proj shares, and two numbers of each row of scores
+                        b·R·E + 4·R·H         what comes out, which c_proj shares, and a number of each row of scores
     GELU, c_proj        2·4·b·R·E             what goes in
 
-that is (8 + 14·b)·R·E and a little, 64·R·E bytes in float32 and 36·R·E in 16 bits, and nothing with T². Autocast adds a
-copy of the four matrices, b·12·E². Where weights of attention are dropped, or are few, they are kept as well
-(`minimodels.functional.attention.choice`).
+that is (8 + 14·b)·R·E and a little, 64·R·E bytes in float32 and 36·R·E in 16 bits, and nothing with T². (On a CPU
+attention keeps two numbers of each row of scores.) Autocast adds a copy of the four matrices, b·12·E². Where weights of
+attention are dropped, or are few, they are kept as well (`minimodels.functional.attention.choice`).
 
 The blocks of Korthikanti et al. keep 34·R·E bytes in 16 bits, with three masks of dropout, and where attention keeps
 its scores 5·H·T bytes more for each row: `korthikanti`.
@@ -40,12 +40,12 @@ def block_activations(setup: Setup) -> int:
     Example:
         >>> setup = Setup.of("gpt2-xl", precision="float32")
         >>> f"{block_activations(setup) / (1024 * 1600):.3f} R·E"
-        '64.135 R·E'
+        '64.073 R·E'
     """
     c, R, b = setup.config, setup.rows, setup.element
     stream, hidden = R * c.n_embd, R * _inner(c)
     kept = 2 * _norm(setup) + 2 * b * stream + 2 * b * hidden
-    kept += (3 + 1) * b * stream + (_scores(setup) if keeps_scores(setup) else 8 * R * c.n_head)
+    kept += (3 + 1) * b * stream + (_scores(setup) if keeps_scores(setup) else _levels(setup))
     kept += 2 * b * stream if c.resid_pdrop > 0 else 0  # masks
     return kept + (b * _matrices(c) if _copies(setup) else 0)
 
@@ -199,6 +199,11 @@ def _norm(setup: Setup) -> int:
     element = 4 if _widens(setup) else _stream(setup)
     width = setup.config.n_embd
     return element * setup.rows * width + 8 * setup.rows + (8 * width if _widens(setup) else 0)
+
+
+def _levels(setup: Setup) -> int:
+    """Bytes of what attention keeps of each row of scores: their level, or on a CPU its two parts."""
+    return (4 if setup.accelerator else 8) * setup.rows * setup.config.n_head
 
 
 def _scores(setup: Setup) -> int:

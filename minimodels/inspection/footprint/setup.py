@@ -32,7 +32,7 @@ class Setup:
         recompute: keep of every block what goes in, and compute the rest anew for the backward pass.
         average: keep a moving average of the weights.
         passes: passes whose gradients are added up before a step.
-        accelerator: False for a CPU, where tiles of attention are smaller and autocast leaves norms in 16 bits.
+        accelerator: False for a CPU, where attention is computed in tiles and autocast leaves norms in 16 bits.
 
     Attributes:
         tokens: T.

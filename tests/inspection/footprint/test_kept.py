@@ -7,6 +7,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from minimodels.functional import placement
 from minimodels.functional.attention import choice
 from minimodels.inspection.footprint import Setup, activations, block_activations
 from minimodels.inspection.footprint.attention import keeps_scores
@@ -50,6 +51,15 @@ def scores(request, monkeypatch):
 @example(Setup(config=config(0.1, n_layer=2, n_head=2, n_embd=8, vocab_size=11, n_positions=6), batch=2))
 def test_what_is_kept(setup):
     assert kept(setup) == activations(setup)
+
+
+@pytest.mark.usefixtures("scores")
+@given(setups())
+def test_what_is_kept_on_an_accelerator(setup):
+    setup = replace(setup, accelerator=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "launches", lambda x: True)
+        assert kept(setup) == activations(setup)
 
 
 @pytest.mark.usefixtures("scores")

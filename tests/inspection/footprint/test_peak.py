@@ -7,13 +7,11 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from minimodels.functional import matmul, placement
-from minimodels.functional.activations import curves
-from minimodels.functional.attention import Band, cutting, tiles
+from minimodels.functional.attention import Band, causal_attention, cutting, tiles
 from minimodels.functional.attention.tiles_derivative import derivative
-from minimodels.functional.losses import chunked, surprise
+from minimodels.functional.losses import chunked
 from minimodels.functional.losses.chunked import chunk_rows
-from minimodels.functional.norms import pieces
-from minimodels.inspection.footprint import Setup, memory, most_sequences
+from minimodels.inspection.footprint import Setup, attention, memory, most_sequences
 from minimodels.inspection.footprint.attention import attention_work
 from tests.inspection.footprint.real import Watch, config, peak
 
@@ -35,16 +33,10 @@ def test_small_and_real(given, batch):
 
 @pytest.fixture
 def as_on_an_accelerator(monkeypatch):
-    """Tiles and chunks as large as there, on the CPU, whose tensors are the ones that can be watched here."""
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    """What is chosen there, on the CPU, whose tensors are the ones that can be watched here."""
+    monkeypatch.setattr(placement, "launches", lambda x: True)
     monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
-    for rows in ("ROWS", "LEAST", "KEYS"):
-        monkeypatch.setattr(cutting, rows, cutting.DEVICE_ROWS)
-    for tile in ("TILE", "LOW_TILE", "BLOCK"):
-        monkeypatch.setattr(cutting, tile, cutting.DEVICE_TILE)
-    monkeypatch.setattr(pieces, "CHUNK", placement.PIECE)
-    monkeypatch.setattr(curves, "CHUNK", curves.DEVICE_CHUNK)
-    monkeypatch.setattr(surprise, "PIECE", placement.PIECE)
+    monkeypatch.setattr(matmul, "_unrounded", lambda sums, *_: sums)  # CUDA's needs nothing beside
     monkeypatch.setattr(chunked, "chunk_rows", lambda x, matrix: chunk_rows(x[:0].float(), matrix))
 
 
@@ -60,16 +52,42 @@ def test_a_block_of_full_size(given, name, batch):
         assert peak(setup) == pytest.approx(memory(setup).peak, rel=0.001)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize(("name", "batch"), [("gpt2-xl", 1), ("gpt2-xl", 8), ("gpt2", 16), ("gpt2", 2)])
+SIZES = pytest.mark.parametrize(("name", "batch"), [("gpt2-xl", 1), ("gpt2-xl", 8), ("gpt2", 16), ("gpt2", 2)])
+PRECISIONS = pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+
+
+def operands(setup):
+    """Queries, keys and values, as they come out of one layer."""
+    heads = setup.config.n_head
+    shape = setup.batch, setup.tokens, 3, heads, setup.config.n_embd // heads
+    return torch.empty(shape, dtype=getattr(torch, setup.precision)).permute(2, 0, 3, 1, 4)
+
+
+@SIZES
+@PRECISIONS
 @pytest.mark.usefixtures("as_on_an_accelerator")
 def test_attention_of_full_size(name, batch, precision):
-    """Beside the rest of a block, whose peak may be elsewhere: of several steps, too."""
+    """Beside the rest of a block, whose peak may be elsewhere."""
     setup = Setup.of(name, batch=batch, precision=precision)
-    heads, dtype = setup.config.n_head, getattr(torch, precision)
     with FakeTensorMode(), Watch() as watch:
-        shape = batch, setup.tokens, 3, heads, setup.config.n_embd // heads
-        q, k, v = torch.empty(shape, dtype=dtype).permute(2, 0, 3, 1, 4)
+        q, k, v = (t.requires_grad_() for t in operands(setup))
+        output = causal_attention(q, k, v)
+        gradient = torch.empty_like(output)
+        watch.most, before = watch.now, watch.now - gradient.nbytes
+        torch.autograd.grad(output, (q, k, v), gradient)
+    assert watch.most - before == pytest.approx(attention_work(setup), rel=0.001)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("gpt2-xl", 1), ("gpt2", 2)])
+@PRECISIONS
+def test_tiles_of_full_size(name, batch, precision, monkeypatch):
+    """The same on a CPU, of several steps."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    for module in (matmul, attention):
+        monkeypatch.setattr(module, "bfloat16_is_fast", lambda: True)
+    setup = Setup.of(name, batch=batch, precision=precision, accelerator=False)
+    with FakeTensorMode(), Watch() as watch:
+        q, k, v = operands(setup)
         output, largest, total = tiles.forward(cutting.Cut(q, k, None, Band()), q, k, v, 0.125)
         before = watch.now
         watch.most = watch.now
