@@ -70,6 +70,6 @@ def _panel(axes: Any, modes: dict[str, Entries], key: str, theory: str) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlabel(points[0]["axis"], fontsize=8)
     axes.set_ylabel(word, fontsize=8)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(labelsize=7, which="both")
     axes.grid(color="#e6e8ec", lw=0.8)
     axes.spines[["top", "right"]].set_visible(False)
