@@ -34,7 +34,7 @@ from minimodels.functional.transforms import apply, steps_aside
 PARTS, LEAST = 4, 1 << 25
 """Into how many parts the queries go that do not see everything, and how many scores a part has at least.
 
-8 parts of 2²⁴ scores computed a tenth less and were bound by their launches on an NVIDIA H100: forward and backward of
+8 parts of 2²⁴ scores computed a tenth less and were bound by their launches on an NVIDIA H200: forward and backward of
 16x12x1024 causal took 3.6 ms of the card's time, and 6.9 ms in all.
 """
 

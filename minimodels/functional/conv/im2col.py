@@ -276,7 +276,7 @@ def _channels_last(x: Tensor, windows: Windows) -> bool:
     In bfloat16 a product of all rows is two to three times as fast as one of each sample's columns.
 
     On an accelerator rows serve where they are copied several numbers at a time (see `rows.widened`), microseconds on
-    an NVIDIA H100, the input and the output turned, and by columns, 32 images at a time:
+    an NVIDIA H200, the input and the output turned, and by columns on an H100, 32 images at a time:
 
         128x64x56x56         581 654    868 826    (bfloat16, float32 with TF32)
         128x256x14x14        171 373    272 390
