@@ -4,7 +4,7 @@ On a CPU, what goes through several operations goes through in pieces, which its
 the last. On an accelerator every operation is a launch, of 2 µs at least and of 6 to 20 µs for the processor that asks
 for it; there pieces are large, and only bound the memory that they take.
 
-Every rule that tells the two apart asks here.
+Whatever cuts its work into pieces asks here how large they are.
 """
 
 from torch import Tensor

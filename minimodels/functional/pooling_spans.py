@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.layout import image_layout
 from minimodels.functional.padding import pad
 
@@ -287,7 +288,7 @@ def in_chunks(function: Callable[[Tensor], tuple[Tensor, ...]], x: Tensor) -> li
         >>> in_chunks(lambda part: (part + 1, part - 1), torch.ones(2))
         [tensor([2., 2.]), tensor([0., 0.])]
     """
-    whole = torch.compiler.is_compiling() or not x.is_cpu or x.numel() <= CHUNK
+    whole = torch.compiler.is_compiling() or placement.launches(x) or x.numel() <= CHUNK
     parts = [x] if whole else x.split(max(1, CHUNK * x.shape[0] // x.numel()))
     results = [function(part) for part in parts]
     return list(results[0]) if len(results) == 1 else [torch.cat(pieces) for pieces in zip(*results, strict=True)]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimodels.functional import matmul
+from minimodels.functional import few_rows, matmul
 from minimodels.functional.matmul import Repeated, add_product_, product, product_into, product_with_columns
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
@@ -111,9 +111,9 @@ def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
     a, b, *bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else [])))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matmul, "onednn_is_faster", lambda: False)
-        patch.setattr(matmul, "BEYOND_CACHE", 1)
-        patch.setattr(matmul, "SLICE", 2)
-        patch.setattr(matmul, "THIN", 3)
+        patch.setattr(few_rows, "BEYOND_CACHE", 1)
+        patch.setattr(few_rows, "SLICE", 2)
+        patch.setattr(few_rows, "THIN", 3)
         assert matmul._few_meet_many(a, b, bias[0] if biased else None) == (2 <= m <= 16)
         y = product(a, b, *bias)
     torch.testing.assert_close(y, written_out(a, b, *bias))
@@ -129,9 +129,9 @@ def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, biased, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matmul, "onednn_is_faster", lambda: False)
         patch.setattr(torch, "get_num_threads", lambda: threads)
-        patch.setattr(matmul, "BEYOND_CACHE", 1)
-        patch.setattr(matmul, "LAYER", 2)
-        patch.setattr(matmul, "_in_layers", lambda *o, whole=matmul._in_layers: cut.append(1) or whole(*o))
+        patch.setattr(few_rows, "BEYOND_CACHE", 1)
+        patch.setattr(few_rows, "LAYER", 2)
+        patch.setattr(few_rows, "in_layers", lambda *o, whole=few_rows.in_layers: cut.append(1) or whole(*o))
         found = product_with_columns(a, w, *bias)
     torch.testing.assert_close(found, written_out(a, w.t(), *bias))
     if min(n, k) > 1:  # or else rows are columns
@@ -149,7 +149,7 @@ def test_few_rows_are_not_sliced_where_that_does_not_serve(monkeypatch):
     monkeypatch.setattr(matmul, "onednn_is_faster", lambda: False)
     a, b = torch.randn(4, 3), torch.randn(5, 3)
     assert not matmul._few_meet_many(a, b, None)  # small enough for the cache
-    monkeypatch.setattr(matmul, "BEYOND_CACHE", 1)
+    monkeypatch.setattr(few_rows, "BEYOND_CACHE", 1)
     assert matmul._few_meet_many(a, b, None)
     assert not matmul._few_meet_many(a[:1], b, None)  # one row: a matrix-vector product
     assert not matmul._few_meet_many(a.double(), b.double(), None)

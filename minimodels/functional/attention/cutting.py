@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.attention.masks import Band
 from minimodels.functional.attention.tile import Block, Edge, Step, Tile, on_grid, parts
 from minimodels.functional.matmul import product_dtype
@@ -130,8 +131,8 @@ class Cut:
         rows, columns = self.sizes
         threads = torch.get_num_threads() if query.is_cpu else 1
         most = LOW_TILE if self.rounds else TILE
-        tile = most * threads if query.is_cpu else DEVICE_TILE
-        if not query.is_cpu:
+        tile = placement.at_once(query, most * threads, DEVICE_TILE)
+        if placement.launches(query):
             self.rows, self.columns = min(rows, DEVICE_ROWS), columns
         elif self.turned:
             times = 1 if not self.rounds else 4 if self.band is None else 2 if columns > LONG else 1

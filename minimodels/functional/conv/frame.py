@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.shapes import Windows
 
 CHUNK = 1 << 22
@@ -37,7 +38,7 @@ def chunks(x: Tensor, elements: int) -> list[slice]:
     """
     if torch.compiler.is_compiling():
         return [slice(None)]
-    step = (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, elements * x.dtype.itemsize)
+    step = placement.at_once(x, CHUNK, DEVICE_CHUNK) // max(1, elements * x.dtype.itemsize)
     step = min(max(1, step), max(1, x.shape[0]))
     step = -(-x.shape[0] // max(1, -(-x.shape[0] // step))) or 1  # as many chunks, of about one size
     return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]

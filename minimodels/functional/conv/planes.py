@@ -110,7 +110,7 @@ def _layout(x: Tensor, windows: Windows) -> tuple[list[int], int, list[int]]:
 def _fitting(windows: Windows, x: Tensor) -> tuple[int, int]:
     """Say how many images go together, and how many of their planes: some planes of one image, or whole images."""
     batch, channels = max(1, x.shape[0]), x.shape[1]
-    together = CHUNK // max(1, math.prod(windows.padded(x.shape[2:]))) if x.is_cpu else batch * channels
+    together = CHUNK // max(1, math.prod(windows.padded(x.shape[2:])))
     return min(batch, max(1, together // channels)), min(channels, max(1, together))
 
 

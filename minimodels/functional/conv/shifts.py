@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.conv import definition, diagonals, planes
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.precision import accumulator
@@ -139,7 +140,7 @@ def _shares(windows: Windows, size: tuple[int, ...], counts: tuple[int, ...]) ->
 
 def _chunks(y: Tensor) -> Iterator[tuple[slice, slice]]:
     """Cut [N, C, O/C, *counts] into parts that stay in the cache: some images, or some channels of one."""
-    fitting = max(1, (CHUNK if y.is_cpu else DEVICE_CHUNK) // max(1, math.prod(y.shape[2:])))
+    fitting = max(1, placement.at_once(y, CHUNK, DEVICE_CHUNK) // max(1, math.prod(y.shape[2:])))
     images, channels = max(1, fitting // max(1, y.shape[1])), min(fitting, max(1, y.shape[1]))
     for n in range(0, y.shape[0], images):
         for c in range(0, y.shape[1], channels):

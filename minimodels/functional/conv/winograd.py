@@ -36,6 +36,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from minimodels.functional import placement
 from minimodels.functional.conv import im2col
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.conv.frame import Buffer
@@ -251,7 +252,7 @@ def _chunk(x: Tensor, line: int, rows: int) -> tuple[int, int]:
     """Say how many images and how many rows of tiles go together, when a row of tiles makes so many numbers."""
     if torch.compiler.is_compiling():
         return x.shape[0], rows
-    fitting = max(1, (CHUNK if x.is_cpu else DEVICE_CHUNK) // max(1, line))
+    fitting = max(1, placement.at_once(x, CHUNK, DEVICE_CHUNK) // max(1, line))
     return max(1, min(fitting // rows, x.shape[0])), min(fitting, rows)
 
 
