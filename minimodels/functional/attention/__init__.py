@@ -6,6 +6,7 @@ batched.py      all heads at once, the weights kept: for short sequences, and fo
 tiles.py        a few rows of the weights at a time, which are made anew for the derivative: memory linear in the length
 tiles_derivative.py   and that derivative: tiles of some keys and some queries
 operands.py     what that multiplies
+compiled.py     the tiles as an operator, which a compiler takes as it is
 weighted.py     the weights handed out beside the output, made in the same tiles
 cutting.py      how the scores are cut into tiles
 tile.py         what a tile is
@@ -22,6 +23,7 @@ from minimodels.functional.attention import (
     batched,
     checks,
     choice,
+    compiled,
     cutting,
     definition,
     masks,
@@ -42,6 +44,7 @@ __all__ = [
     "checks",
     "choice",
     "combine_masks",
+    "compiled",
     "cutting",
     "definition",
     "masks",

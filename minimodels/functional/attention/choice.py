@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from minimodels.functional.attention import batched, definition, launched, tiles, weighted
+from minimodels.functional.attention import batched, compiled, definition, launched, tiles, weighted
 from minimodels.functional.attention.masks import Band, combine_masks
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
@@ -78,7 +78,9 @@ def attend(
     leading, q, k, v = _in_four_dimensions(query, key, value)
     mask = None if mask is None else _mask_in_four_dimensions(mask, leading)
     band = None if band is None or band.hides_nothing(queries, keys) else band
-    if form == "batched":
+    if form == "compiled":
+        y = compiled.attention(q, k, v, mask, band, scale)
+    elif form == "batched":
         y = batched.attention(q, k, v, mask, band, scale, dropout_p)
     elif launched.serves(q, mask, scale):
         y = launched.attention(q, k, v, band, scale)
@@ -110,7 +112,7 @@ def attend_with_weights(
         >>> attend_with_weights(x, x, x, None)[1].flatten()
         tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    if dropout_p > 0 or choose(query, key, value, mask) == "definition":
+    if dropout_p > 0 or choose(query, key, value, mask) in ("definition", "compiled"):
         return definition.attention_and_weights(query, key, value, mask, None, dropout_p)
     mask = None if mask is None else _mask_in_four_dimensions(mask, query.shape[:2])
     return weighted.attention(query, key, value, mask, 1 / math.sqrt(query.shape[-1]))
@@ -127,23 +129,32 @@ def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropo
         dropout_p: probability with which a weight is zeroed.
 
     Returns:
-        "definition", "batched" or "tiles".
+        "definition", "batched" or "tiles"; for a compiler, "definition" or "compiled". Where it leaves sizes open that
+        may be large, or on a processor alone has to keep memory linear, it gets the tiles. An exported program, which
+        may run where this package is not, gets the definition.
 
     Example:
         >>> [choose(x, x, x, None) for x in (torch.ones(1, 12, 64, 64), torch.ones(1, 12, 2048, 64))]
         ['batched', 'tiles']
     """
     operands = (query, key, value) if mask is None else (query, key, value, mask)
-    if (
-        torch.compiler.is_compiling()
-        or listened()
-        or steps_aside(*operands)
-        or (mask is not None and mask.requires_grad)
-        or 0 in (query.numel(), key.numel(), value.numel())
-    ):
+    if listened() or steps_aside(*operands) or (mask is not None and mask.requires_grad):
         return "definition"
     kept = KEPT if torch.is_grad_enabled() and any(t.requires_grad for t in operands) else KEPT // 4
-    return "batched" if dropout_p > 0 or math.prod(query.shape[:-1]) * key.shape[-2] <= kept else "tiles"
+    weights = math.prod(query.shape[:-1]) * key.shape[-2]
+    if torch.compiler.is_compiling():
+        plain = torch.compiler.is_exporting() or dropout_p > 0 or not query.is_cpu or _few(weights, kept)
+        return "definition" if plain else "compiled"
+    if 0 in (query.numel(), key.numel(), value.numel()):
+        return "definition"
+    return "batched" if dropout_p > 0 or weights <= kept else "tiles"
+
+
+def _few(weights: int, kept: int) -> bool:
+    """Say whether there are few weights whatever sizes a compiler leaves open: to ask more would fix them."""
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # which a compiler has at hand
+
+    return statically_known_true(weights <= kept)
 
 
 def _heads(t: Tensor) -> int:

@@ -27,6 +27,7 @@ from minimodels.functional.attention.masks import Band
 from minimodels.functional.attention.tile import Tile
 from minimodels.functional.attention.tiles_derivative import derivative
 from minimodels.functional.matmul import batched_product
+from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, steps_aside
 
 
@@ -100,10 +101,8 @@ def forward(
         scale: what the products are multiplied by.
         weights: where all of them are written to, [N, H, L, S], if they are wanted; there is no band then.
     """
-    width = value.shape[-1]
-    output = torch.empty_like(query) if width == query.shape[-1] else query.new_empty(*query.shape[:3], width)
+    output, largest, total = memory(query, key, value)
     queries, outputs = cut.by_heads(query), cut.by_heads(output)  # [N, G, share, L, …]
-    largest, total = queries.new_empty(2, *queries.shape[:4], 1, dtype=cut.dtype)
     if cut.blind:  # queries that see nothing may be in no tile
         output.zero_()
         largest.zero_()
@@ -144,6 +143,24 @@ def forward(
             if weights is not None:
                 _keep(cut, tile, l_, cut.by_heads(weights)[step][..., rows, :])
     return output, largest, total
+
+
+def memory(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Make memory for the output, and for two numbers of every row of scores.
+
+    Args:
+        query: Q.
+        key: K.
+        value: V.
+
+    Shape:
+        - query: [N, H, L, d]; key: [N, G, S, d]; value: [N, G, S, e]
+        - Output: [N, H, L, e], and [N, G, H/G, L, 1] twice
+    """
+    (samples, heads, queries, _), width = query.shape, value.shape[-1]
+    output = torch.empty_like(query) if width == query.shape[-1] else query.new_empty(samples, heads, queries, width)
+    shape, dtype = (samples, key.shape[1], heads // key.shape[1], queries, 1), accumulator(query.dtype)
+    return output, query.new_empty(shape, dtype=dtype), query.new_empty(shape, dtype=dtype)
 
 
 def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) -> None:
