@@ -59,27 +59,48 @@ def in_slices(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
     return y if bias is None else y.add_(bias)
 
 
-LAYER, EVEN = 32, 8
-"""Where b lies column by column, few rows of a meet it in layers of 32 of its columns; on several threads up to 7 rows.
+LAYER, SHORT, EVEN, HELD = 32, 1024, 8, 1 << 16
+"""Where b lies column by column, few rows of a meet it in layers of 32 of its columns. On several threads columns of
+less than 1,024 numbers do so with up to 7 rows; and a thread holds sums of 65,536 numbers in its cache, 256 KB.
 
-Milliseconds of the products of GPT-2's blocks (85 million weights, in turns, none in the cache) on an Intel Xeon, on
-one thread and on two: by `torch.addmm`, in layers of 32, 48 and 96 columns, and in `in_slices` of weights that were
-turned over before, which takes 210 ms and as much memory again:
+Microseconds of a product with weights in turns, none of them in the cache, on two threads of an Intel Xeon with
+AVX-512: by `torch.addmm`, by layers that are all formed before they are added up, and with sums in the cache:
 
-    rows         addmm          32            48            96           turned
-    2        35.9  23.0    30.6  17.3    30.8  17.4                    27.9  16.7
-    4        44.5  22.5    34.6  18.7    35.8  19.5    49.2            33.7  18.2
-    8        61.3  25.7    43.1  26.3    45.4  35.0    62.6            40.2  23.0
-    16       66.7  30.6    43.2  31.8    45.4  35.6    66.0            44.6  28.3
+    rows                2               4               8              12              16
+    768x768         78  76  76      81  81  81     112 134 136     114 125 128     124 162 165
+    768x2304       274 215 205     306 286 243     348 340 273     414 386 338     400 401 368
+    768x3072       339 241 257     340 284 278     435 426 348     440 432 382     523 530 443
+    3072x768       309 258 271     312 296 285     376 455 401     408 552 457     434 617 473
+    1024x1024      132 121 123     145 136 139     186 184 182     195 223 212     228 248 225
+    4096x1024      603 423 437     589 500 466     733 796 646     737 930 674     824 1040 769
+    1600x6400     1190 934 887    1286 1088 992   1398 1370 1028  1768 2118 1515  1915 2633 1726
+    2048x2048      572 430 404     575 496 459     664 645 520     715 862 632     811 1079 709
+
+48 columns are too many for MKL to read them as they lie: 8 rows by 768x2304 take 437. On one thread layer after layer
+into the same sums is faster than held sums, 461 and 519 there, and than `torch.addmm`, 972.
 """
+
+
+def repay_layers(a: Tensor, w: Tensor) -> bool:
+    """Say whether `in_layers` is faster than the whole product.
+
+    Args:
+        a: few rows.
+        w: one column an output, dense rows.
+
+    Example:
+        >>> repay_layers(torch.ones(7, 2), torch.ones(2, 3))
+        True
+    """
+    return torch.get_num_threads() == 1 or w.shape[1] >= SHORT or a.shape[0] < EVEN
 
 
 def in_layers(a: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
     """Form a·w + bias as a sum of products of some columns of a with as many rows of w, which lie side by side.
 
     Such a product is small enough for MKL to read w as it lies, and long enough in w's rows to read it at speed. One
-    thread adds to the same sums again and again. Several would wait for each other at every layer; they form all
-    products at once, and add them up then.
+    thread adds to the same sums again and again. Several would wait for each other at every layer: each has sums of its
+    own, as many as its cache holds, to which it adds one layer after the other, and these are added up at last.
 
     Args:
         a: few rows.
@@ -102,9 +123,14 @@ def in_layers(a: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
     (M, K), N = a.shape, w.shape[1]
     count, whole = K // LAYER, K - K % LAYER
     parts, layers = a[:, :whole].view(M, count, LAYER).transpose(0, 1), w[:whole].view(count, LAYER, N)
-    if torch.get_num_threads() == 1:
+    if (threads := torch.get_num_threads()) == 1:
         y = torch.addbmm(a.new_empty(1) if bias is None else bias, parts, layers, beta=0 if bias is None else 1)
     else:
-        y = torch.bmm(parts, layers).sum(0)
+        step = threads * max(1, HELD // (M * N))
+        sums = torch.bmm(parts[:step], layers[:step])
+        for done in range(step, count, step):
+            more = parts[done : done + step]
+            sums[: len(more)].baddbmm_(more, layers[done : done + step])
+        y = sums.sum(0)
         y = y if bias is None else y.add_(bias)
     return y if whole == K else y.addmm_(a[:, whole:], w[whole:])

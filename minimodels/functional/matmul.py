@@ -51,7 +51,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     if _few_meet_many(a, b, bias):
         if b.is_contiguous() and a.shape[0] >= few_rows.FEW[0]:
             return few_rows.in_slices(a, b, bias)
-        if b.t().is_contiguous() and (torch.get_num_threads() == 1 or a.shape[0] < few_rows.EVEN):
+        if b.t().is_contiguous() and few_rows.repay_layers(a, b.t()):
             return few_rows.in_layers(a, b.t(), bias)
     return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
 

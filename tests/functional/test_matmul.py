@@ -122,8 +122,15 @@ def test_few_rows_are_multiplied_slice_by_slice(m, n, k, biased, data):
 
 @needs_mkl
 @pytest.mark.parametrize("threads", [1, 2])
-@given(m=st.integers(1, 19), n=st.integers(1, 9), k=st.integers(1, 9), biased=st.booleans(), data=st.data())
-def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, biased, data):
+@given(
+    m=st.integers(1, 19),
+    n=st.integers(1, 9),
+    k=st.integers(1, 39),
+    held=st.sampled_from([1, 60]),
+    biased=st.booleans(),
+    data=st.data(),
+)
+def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, held, biased, data):
     a, w, *bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (k, n), *([(n,)] if biased else [])))
     w, cut = w.contiguous(), []
     with pytest.MonkeyPatch.context() as patch:
@@ -131,11 +138,22 @@ def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, biased, data):
         patch.setattr(torch, "get_num_threads", lambda: threads)
         patch.setattr(few_rows, "BEYOND_CACHE", 1)
         patch.setattr(few_rows, "LAYER", 2)
+        patch.setattr(few_rows, "SHORT", 5)
+        patch.setattr(few_rows, "HELD", held)
         patch.setattr(few_rows, "in_layers", lambda *o, whole=few_rows.in_layers: cut.append(1) or whole(*o))
         found = product_with_columns(a, w, *bias)
     torch.testing.assert_close(found, written_out(a, w.t(), *bias))
     if min(n, k) > 1:  # or else rows are columns
-        assert bool(cut) == (2 <= m <= (16 if threads == 1 else 7))
+        assert bool(cut) == (2 <= m <= (16 if threads == 1 or n >= 5 else 7))
+
+
+@pytest.mark.parametrize(
+    ("threads", "rows", "width", "repaid"),
+    [(2, 7, 1023, True), (2, 8, 1023, False), (2, 8, 1024, True), (1, 8, 1023, True)],
+)
+def test_layers_repay(threads, rows, width, repaid, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert few_rows.repay_layers(torch.empty(rows, 1), torch.empty(1, width)) is repaid
 
 
 @given(m=sizes, n=sizes, k=sizes, biased=st.booleans(), data=st.data())
