@@ -20,6 +20,7 @@ from minimodels.functional.conv import (
     fft,
     frame,
     im2col,
+    interleaved,
     lines,
     planes,
     rows,
@@ -157,6 +158,58 @@ def test_rows_of_lines_are_the_same(case, uneven, chunk):
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(without, definition.convolve(x, w, None, windows), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(
+    case=convolutions(groups=1),
+    places=st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1), (3, 3)]),
+    uneven=st.integers(0, 2),
+    chunk=st.sampled_from([1, 1 << 10, 1 << 21]),
+    last=st.booleans(),
+)
+def test_classes_of_windows_are_the_same(case, places, uneven, chunk, last):
+    """In chunks of any size, at strides that divide a kernel's line, whichever way the input lies."""
+    x, w, b, windows = case
+    reach, stride = places
+    pads = tuple((before, after + uneven) for before, after in windows.pads)
+    windows = windows._replace(pads=(*pads[:-1], (pads[-1][0], pads[-1][1] + reach)))
+    windows = windows._replace(kernel=(*windows.kernel[:-1], reach), stride=(*windows.stride[:-1], stride))
+    windows = windows._replace(dilation=(*windows.dilation[:-1], 1))
+    if last and x.ndim > 3:
+        x = x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
+    w = torch.randn(*w.shape[:2], *windows.kernel, dtype=w.dtype).requires_grad_()
+    expected = definition.convolve(x, w, b, windows)
+    gradient = torch.randn_like(expected)
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(frame, "CHUNK", chunk)
+        y, without = (interleaved.forward(x, w, bias, windows) for bias in (b, None))
+        carried = interleaved.weight_gradient(x, gradient, windows) if stride == 1 else None
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(without, definition.convolve(x, w.detach(), None, windows), rtol=1e-9, atol=1e-9)
+    if carried is not None:
+        torch.testing.assert_close(carried, torch.autograd.grad(expected, w, gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(groups=1), many=st.sampled_from([1, 1 << 20]), long=st.sampled_from([1, 1000]))
+def test_with_classes_or_without(case, many, long):
+    """In bfloat16, in which they serve, as if this machine had units for it."""
+    x, w, b, windows = case
+    leaves = [t.detach().bfloat16().requires_grad_() for t in (x, w, b)]
+    wide = [t.detach().double().requires_grad_() for t in leaves]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interleaved, "bfloat16_is_fast", lambda: True)
+        patch.setattr(interleaved, "MANY", many)
+        patch.setattr(interleaved, "LONG", long)
+        patch.setattr(im2col, "RUN", 1)
+        y = im2col.convolve(*leaves, windows)
+        gradient = torch.randn_like(y)
+        carried = torch.autograd.grad(y, leaves, gradient)
+    expected = definition.convolve(*wide, windows)
+    for value, wanted in zip(
+        (y, *carried), (expected, *torch.autograd.grad(expected, wide, gradient.double())), strict=True
+    ):
+        assert value.dtype is torch.bfloat16
+        assert (value - wanted).abs().max() <= 0.05 * (1 + wanted.abs().max())
 
 
 @given(case=convolutions(dims=3, groups=1), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 10, 1 << 21]))

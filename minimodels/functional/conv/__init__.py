@@ -4,6 +4,7 @@ definition.py   the equation, a sum of shifted inputs; every derivative of every
 im2col.py       matrix products over copied windows
 rows.py         windows as rows, the channels last in memory; col2im
 lines.py        the same a line of the kernel at a time
+interleaved.py  the same in classes of windows that do not overlap, for bfloat16
 columns.py      windows as columns, the channels in front
 stacks.py       the same for volumes, plane behind plane
 frame.py        chunks of the batch with zeros around them
@@ -35,6 +36,7 @@ from minimodels.functional.conv import (
     fft,
     frame,
     im2col,
+    interleaved,
     lines,
     planes,
     rows,
@@ -64,6 +66,7 @@ __all__ = [
     "fft",
     "frame",
     "im2col",
+    "interleaved",
     "lines",
     "planes",
     "rows",

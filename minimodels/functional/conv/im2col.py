@@ -6,8 +6,8 @@ and kernel elements is then an inner product, and the whole convolution a single
     rows [windows, kernel·C]  ×  kernels [O, kernel·C]ᵀ  =  output [windows, O]
 
 Windows are copied a chunk of the batch at a time, so that they stay in the processor's cache; whether as rows (rows.py,
-lines.py) or as columns (columns.py; of volumes stacks.py) is chosen so that long runs of memory are copied, not single
-numbers. The derivatives are correlations again, written by hand:
+lines.py, interleaved.py) or as columns (columns.py; of volumes stacks.py) is chosen so that long runs of memory are
+copied, not single numbers. The derivatives are correlations again, written by hand:
 
     ∂x = ∂y correlated with the mirrored kernel, also phase by phase of a stride; or the gradients of the rows,
          ∂y · kernels, added back (col2im)
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from minimodels.functional import placement
-from minimodels.functional.conv import columns, lines, rows, stacks
+from minimodels.functional.conv import columns, interleaved, lines, rows, stacks
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.layout import image_layout
 from minimodels.functional.padding import pad
@@ -139,9 +139,12 @@ def _watched(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 
 
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
+    last = _channels_last(x, windows)
+    if last and interleaved.serves(x, w.shape[0], windows):
+        return interleaved.forward(x, w, bias, windows)
     if stacks.serves(x, windows):
         return stacks.forward(x, w, bias, windows)
-    if not _channels_last(x, windows):
+    if not last:
         return columns.forward(x, w, bias, windows)
     if _in_lines(x, windows):
         return lines.forward(x, w, bias, windows)
@@ -151,7 +154,10 @@ def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     if stacks.serves(x, windows):
         return stacks.weight_gradient(x, gradient, windows)
-    if not _channels_last(x, windows):
+    last = _channels_last(x, windows)
+    if last and interleaved.serves_weight_gradient(x, gradient.shape[1], windows):
+        return interleaved.weight_gradient(x, gradient, windows)
+    if not last:
         return columns.weight_gradient(x, gradient, windows)
     if _in_lines(x, windows):
         return lines.weight_gradient(x, gradient, windows)
