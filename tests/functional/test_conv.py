@@ -26,6 +26,7 @@ from minimodels.functional.conv import (
     rows,
     shifts,
     stacks,
+    strips,
     winograd,
 )
 from minimodels.shapes import Windows
@@ -256,6 +257,41 @@ def test_flat_planes_and_lines_are_the_same(case, chunk):
         y, by_w = planes.forward(x, w, b, windows), planes.weight_gradient(x, gradient, windows)
     torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(
+    case=convolutions(dims=2, depthwise=True),
+    places=st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1)]),
+    uneven=st.integers(0, 2),
+    chunk=st.sampled_from([1, 1 << 10, 1 << 21]),
+)
+def test_strips_are_the_same(case, places, uneven, chunk):
+    """In chunks of any size, at strides that divide the kernel, with several kernels a channel."""
+    x, w, b, windows = case
+    (reach, stride), ((above, below), beside) = places, windows.pads
+    windows = windows._replace(pads=((above, below + reach + uneven), beside), kernel=(reach, windows.kernel[1]))
+    windows = windows._replace(stride=(stride, windows.stride[1]), dilation=(1, windows.dilation[1]))
+    w = torch.randn(*w.shape[:2], *windows.kernel, dtype=w.dtype).requires_grad_()
+    expected = definition.convolve(x, w, b, windows)
+    gradient = torch.randn_like(expected)
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(frame, "CHUNK", chunk)
+        y, without = (strips.forward(x, w, bias, windows) for bias in (b, None))
+        carried = strips.weight_gradient(x, gradient, windows)
+    torch.testing.assert_close(y, expected.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(without, definition.convolve(x, w.detach(), None, windows), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(carried, torch.autograd.grad(expected, w, gradient)[0], rtol=1e-9, atol=1e-9)
+
+
+@given(case=convolutions(dims=2, depthwise=True), short=st.sampled_from([1, 1000]))
+def test_with_strips_or_without(case, short):
+    x, w, b, windows = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "SHORT", short)
+        patch.setattr(bands, "BAND", 2)
+        assert_equivalent(lambda *o: bands.convolve(*o, windows).contiguous(),
+                          lambda *o: definition.convolve(*o, windows).contiguous(), x, w, b,
+                          rtol=1e-9, atol=1e-9)  # fmt: skip
 
 
 @given(case=convolutions(dims=2, depthwise=True), uneven=st.integers(0, 2), piece=st.integers(1, 8))

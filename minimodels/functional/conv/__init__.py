@@ -14,6 +14,7 @@ shifts.py       depthwise: shifted multiply-adds, in the cache
 planes.py       the same at stride 1, over planes laid out flat
 diagonals.py    the kernel's gradient of the same, as products of lines with lines
 bands.py        depthwise: lines times matrices with a band
+strips.py       the same where lines are short, over lines that lie one behind the other
 bilinear.py     what they share: hand-derived derivatives of every order
 choice.py       which of them serves which shapes
 transposed.py   the way back: the gradient of a convolution as an operation of its own
@@ -42,6 +43,7 @@ from minimodels.functional.conv import (
     rows,
     shifts,
     stacks,
+    strips,
     transposed,
     winograd,
 )
@@ -72,6 +74,7 @@ __all__ = [
     "rows",
     "shifts",
     "stacks",
+    "strips",
     "transposed",
     "winograd",
 ]

@@ -7,7 +7,8 @@ the kernel on its diagonals and zeros elsewhere, T[s·q + d·j, q] = w[j], one s
 
 Most of what is multiplied is zeros, B/kernel times as much work as there is. A processor with matrix units does it
 nevertheless in less time than shifted multiply-adds take to go through memory (shifts.py), in bfloat16 and with sums in
-float32. The kernel's gradient is the sum along the diagonals of (∂ output lines)ᵀ × input lines.
+float32. The kernel's gradient is the sum along the diagonals of (∂ output lines)ᵀ × input lines. Short lines of
+images need not be copied: strips.py.
 
 A product mixes all of a line, so an infinite or NaN input element makes the B outputs of its lines NaN, where the
 definition and torch.nn spread it only to the windows that touch it.
@@ -19,9 +20,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from minimodels.functional.conv import definition, shifts
+from minimodels.functional.conv import definition, shifts, strips
 from minimodels.functional.conv.bilinear import Bilinear
 from minimodels.functional.conv.frame import Buffer, framed
+from minimodels.functional.conv.strips import diagonal
 from minimodels.functional.precision import accumulator
 from minimodels.shapes import Windows
 from minimodels.tap import listened
@@ -70,12 +72,14 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 
 
 def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
-    """Multiply each chunk's lines with the matrices."""
+    """Multiply each chunk's lines with the matrices; short lines of images where they lie."""
+    if strips.serves(x, windows):
+        return strips.forward(x, w, bias, windows)
     channels, counts, (band, cuts, K) = x.shape[1], windows.output_size(x.shape[2:]), _cut(x, windows)
     kernels = w.view(channels, -1, *windows.kernel).unsqueeze(2) if w.ndim == 3 else w.view(channels, -1, *w.shape[2:])
     T = w.new_zeros(channels, *kernels.shape[1:3], K, band)  # [C, O/C, lines, K, B]
     for j in range(windows.kernel[-1]):
-        _diagonal(T, j, windows).copy_(kernels[..., j : j + 1])
+        diagonal(T, j, windows).copy_(kernels[..., j : j + 1])
     T = T.movedim(1, 3).flatten(3).flatten(1, 2)  # [C, lines·K, O/C·B]
     start = None if bias is None else bias.view(channels, -1, 1).expand(-1, -1, band).flatten(1).unsqueeze(1)
     y = x.new_empty(x.shape[0], channels, kernels.shape[1], *([1] if w.ndim == 3 else []), *counts)
@@ -96,6 +100,8 @@ def _input_gradient(gradient: Tensor, w: Tensor, size: tuple[int, ...], windows:
 
 def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     """Multiply the gradients' lines with the input's, and sum along the diagonals."""
+    if strips.serves(x, windows):
+        return strips.weight_gradient(x, gradient, windows)
     channels, counts, (band, cuts, K) = x.shape[1], windows.output_size(x.shape[2:]), _cut(x, windows)
     kernels, above = gradient.shape[1] // channels, math.prod(windows.kernel[:-1])
     total = x.new_zeros(channels, above * K, kernels * band, dtype=torch.promote_types(x.dtype, torch.float32))
@@ -106,7 +112,7 @@ def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         upstream = whole.unflatten(4, (cuts, band)).transpose(3, 4).reshape(channels, lines.shape[1], kernels * band)
         total += torch.bmm(lines.mT, upstream)
     T = total.view(channels, above, K, kernels, band).movedim(3, 1)  # [C, O/C, lines, K, B]
-    w = torch.stack([_diagonal(T, j, windows).sum(-1) for j in range(windows.kernel[-1])], -1)  # [C, O/C, lines, k]
+    w = torch.stack([diagonal(T, j, windows).sum(-1) for j in range(windows.kernel[-1])], -1)  # [C, O/C, lines, k]
     return w.view(-1, 1, *windows.kernel).to(x.dtype)
 
 
@@ -116,13 +122,6 @@ def _cut(x: Tensor, windows: Windows) -> tuple[int, int, int]:
     cuts = -(-count // BAND)
     band = -(-count // cuts)
     return band, cuts, windows.stride[-1] * (band - 1) + windows.dilation[-1] * (windows.kernel[-1] - 1) + 1
-
-
-def _diagonal(T: Tensor, j: int, windows: Windows) -> Tensor:
-    """See where matrices [*, K, B] hold element j of a line of the kernel: T[s·q + d·j, q] for all q."""
-    *outer, row, column = T.stride()
-    start = T.storage_offset() + j * windows.dilation[-1] * row
-    return T.as_strided((*T.shape[:-2], T.shape[-1]), (*outer, windows.stride[-1] * row + column), start)
 
 
 def _lines(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:

@@ -173,11 +173,14 @@ def _laid_out(x: Tensor, windows: Windows, outputs: int) -> Iterator[tuple[slice
     A line goes through all images, and has a span of as many places as they need, made a multiple of k. Of a sequence,
     whose kernel has one axis, the images themselves are all there is.
     """
-    *above, line = range(len(windows.kernel))
-    order = (line, *above)
     along, (before, _) = _along(x, windows), windows.pads[-1]
-    turned = Windows(*(tuple(axes[a] for a in order) for axes in windows[:4]), 1)
-    turned = turned._replace(pads=((before, along - before - x.shape[-1]), *windows.pads[:-1]))
+    turned = Windows(
+        kernel=(windows.kernel[-1], *windows.kernel[:-1]),
+        stride=(windows.stride[-1], *windows.stride[:-1]),
+        pads=((before, along - before - x.shape[-1]), *windows.pads[:-1]),
+        dilation=(1, *windows.dilation[:-1]),
+        groups=1,
+    )
     lines, inner = windows.output_size(x.shape[2:])[:-1], (*windows.kernel[:-1], x.shape[1])
     K, buffer = math.prod(inner), Buffer(x)
     elements = max(math.prod(lines) * along * K // CLASSES, outputs)
