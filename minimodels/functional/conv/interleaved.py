@@ -8,7 +8,8 @@ is multiplied. Those that are k places apart do not, and lie one behind the othe
 
 So windows are copied k times fewer than by rows.py. Unlike in lines.py the sum over k is inside the product, which
 rounds once: it serves 16 bits. A line goes on from one image to the next, so that a class is one large product, and
-what reads beyond the end of an image is dropped. Where a stride divides k there are as many classes fewer.
+what reads beyond the end of an image is dropped. Where a stride divides k there are as many classes fewer. Few kernels
+would leave matrix units idle; then two windows are made one, a place wider, at a stride of two.
 """
 
 import math
@@ -31,14 +32,22 @@ DROPPED = 24
 LONG = 28
 """Windows in a line from which it pays where less is saved: see `serves` and `serves_weight_gradient`."""
 
+FEW = 64
+"""Kernels up to which neighbouring windows are multiplied together, with a kernel for each that has zeros beside it.
+
+A quarter of what is multiplied are zeros then. Milliseconds so and one by one, for rows of K numbers a place, on two
+threads of an Intel Xeon with AMX: 26880x288 to 16 0.88 and 1.30, 26880x144 to 32 0.65 and 0.93, 26000x192 to 64 1.27
+and 1.32, 6528x64 to 64 0.16 and 0.18, 1920x768 to 256 2.98 and 1.48.
+"""
+
 SMALL = 3
 """Places of the kernel along a line at most, each of which is a product of its own in the kernel's gradient."""
 
-CLASSES = 4
+CLASSES = 2
 """How many times as many windows as `frame.CHUNK` would take are laid out at once: products want many rows.
 
-Milliseconds on two threads of an Intel Xeon with AMX by 2, 4 and 8: 8x64x56x56 3.3, 3.3, 3.1; 8x128x28x28 2.7, 2.1,
-2.1; 64x32x13x13 0.81, 0.77, 0.74; 2x16x16x28x28 2.3, 1.8, 1.8; 4x64x8x28x28 6.9, 5.9, 11.0.
+Milliseconds forward and backward on two threads of an Intel Xeon with AMX by 1, 2 and 4: 8x64x56x56 11.8, 11.2, 12.9;
+8x128x28x28 7.8, 7.3, 7.3; 2x16x16x28x28 7.2, 7.1, 8.1. Larger pieces are fetched fresh from the system at each step.
 """
 
 
@@ -108,14 +117,17 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
         - x: [N, C, *size]; w: [O, C, *kernel]; bias: [O]
         - Output: [N, O, *counts], channels-last in memory if x is.
     """
-    counts, (reach, stride) = windows.output_size(x.shape[2:]), (windows.kernel[-1], windows.stride[-1])
-    kernels = w.movedim((-1, 1, 0), (0, -2, -1)).flatten(0, -2).contiguous()  # [k·K, O]
-    y, buffer, places = _empty(x, w.shape[0], counts), Buffer(x), _along(x, windows) // stride
+    counts, together = windows.output_size(x.shape[2:]), _together(w, windows)
+    kernels, windows = _widened(w, together), _wider(windows, together)
+    bias = None if bias is None else bias.repeat(together)
+    y, buffer, (reach, stride) = _empty(x, w.shape[0], counts), Buffer(x), (windows.kernel[-1], windows.stride[-1])
+    places = _along(x, windows) // stride * together
     for chunk, laid in _laid_out(x, windows, math.prod(counts) * w.shape[0]):
         rows = -(-laid.shape[0] // reach)
-        products = buffer.take(rows * (reach // stride), w.shape[0])
-        for r, part in enumerate(products.view(rows, -1, w.shape[0]).unbind(1)):
-            met = laid[r * stride :][: laid[r * stride :].shape[0] // reach * reach].view(-1, kernels.shape[0])
+        products = buffer.take(rows * (reach // stride) * together, w.shape[0])
+        for r, part in enumerate(products.view(rows, reach // stride, -1).unbind(1)):
+            begun = laid[r * stride :]
+            met = begun[: begun.shape[0] // reach * reach].view(-1, kernels.shape[0])
             if bias is None:
                 torch.mm(met, kernels, out=part[: met.shape[0]])
             else:
@@ -123,6 +135,28 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
         each = products.view(*counts[:-1], -1, w.shape[0])[..., : (chunk.stop - chunk.start) * places, :]
         y[chunk] = each.unflatten(-2, (-1, places))[..., : counts[-1], :].movedim((-3, -1), (0, 1))
     return y
+
+
+def _together(w: Tensor, windows: Windows) -> int:
+    """Say how many neighbouring windows a row is made to hold: two, where a product of few kernels is the slower."""
+    return (
+        2 if windows.stride[-1] == 1 and windows.kernel[-1] % 2 == 1 < windows.kernel[-1] and w.shape[0] <= FEW else 1
+    )
+
+
+def _wider(windows: Windows, together: int) -> Windows:
+    """Take neighbouring windows for one, wider by one place each, with a stride of as many."""
+    kernel, stride = windows.kernel[-1] + together - 1, windows.stride[-1] * together
+    return windows._replace(kernel=(*windows.kernel[:-1], kernel), stride=(*windows.stride[:-1], stride))
+
+
+def _widened(w: Tensor, together: int) -> Tensor:
+    """Lay the kernels out for rows with neighbouring windows, the same one place further on for each, [k·K, …·O]."""
+    places = w.movedim((-1, 1, 0), (0, -2, -1))  # [k, *others, C, O]
+    wide = w.new_zeros(places.shape[0] + together - 1, *places.shape[1:-1], together, w.shape[0])
+    for window in range(together):
+        wide[window : window + places.shape[0], ..., window, :] = places
+    return wide.flatten(-2).flatten(0, -2)
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
