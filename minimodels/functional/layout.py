@@ -31,8 +31,11 @@ def _channels_last(x: Tensor) -> bool:
     """Follow the strides from the fastest dimension to the slowest: channels, columns, rows, (slices,) images."""
     if x.ndim not in _LAYOUTS or x.stride(1) == 0 or 0 in x.shape:
         return False
-    if not torch.compiler.is_compiling() and 1 not in x.shape and x.is_contiguous():  # the same, asked in one call
-        return False
+    if not torch.compiler.is_compiling() and 1 not in x.shape:  # the same, asked in a call or two
+        if x.is_contiguous():
+            return False
+        if x.is_contiguous(memory_format=_LAYOUTS[x.ndim]):
+            return True
     least = 0
     for dim in (1, *range(x.ndim - 1, 1, -1), 0):
         if x.stride(dim) < least or (dim == 0 and least == x.stride(1)):  # at the last, all else is of size one

@@ -3,16 +3,18 @@
 pooling_largest.py says what is wanted; this file does it where neighbours in memory are the channels of one place, so
 that every pass runs through all of them, a chunk of the batch at a time, in memory that is lent. The elements of all
 windows race in reading order, along the last dimension first: a later one takes the lead if it is larger than all
-before it, or NaN. Who leads is 1 or 0 in the images' own type, which runs four times as fast as with booleans, and
+before it, or NaN. Comparisons are written in the images' own type, which runs four times as fast as with booleans, and
+their bits are then compared as whole numbers: the later one leads where "it is larger" and "it is a number" say the
+same, both yes, or for NaN both no. From there on who leads is 1 or 0, and
 
-    winner ← winner + lead · (later winner − winner)
+    winner ← max(winner, lead · later winner)
 
-picks the leader's offset in one pass.
+picks the leader's offset, as who led last is the farthest behind.
 """
 
 import math
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -45,12 +47,27 @@ def elements(x: Tensor, spans: Sequence[Even]) -> list[tuple[int, Tensor]]:
     Args:
         x: the images, padded.
         spans: the windows along each of the last dimensions.
+
+    Example:
+        >>> elements(torch.tensor([1.0, 5.0, 2.0, 0.0]), [Even(4, 2, 2, 2, 0, 1)])
+        [(0, tensor([1., 2.])), (1, tensor([5., 0.]))]
     """
-    found = [(0, x)]
-    for axis, span, unit in zip(range(-len(spans), 0), spans, units(spans), strict=True):
-        offsets = [i * span.dilation * unit for i in range(span.kernel)]
-        found = [(o + i, y) for o, x in found for i, y in zip(offsets, span.elements(x, axis), strict=True)]
-    return found
+    outer, start = x.ndim - len(spans), x.storage_offset()
+    sizes, strides = [*x.shape[:outer]], [*x.stride()]
+    sizes += [span.windows for span in spans]
+    places = [(0, start)]  # behind the window's start in the image, and in memory
+    for stride, span, unit in zip(strides[outer:], spans, units(spans), strict=True):
+        steps = [i * span.dilation for i in range(span.kernel)]
+        places = [(offset + i * unit, place + i * stride) for offset, place in places for i in steps]
+    strides[outer:] = [stride * span.stride for stride, span in zip(strides[outer:], spans, strict=True)]
+    return [(offset, x.as_strided(sizes, strides, place)) for offset, place in places]
+
+
+class Lane(NamedTuple):
+    """Memory that is lent, seen as numbers of the images' type and as whole numbers of as many bytes."""
+
+    numbers: Tensor
+    bits: Tensor
 
 
 def winners(x: Tensor, spans: Sequence[Even]) -> tuple[Tensor, Tensor]:
@@ -73,46 +90,49 @@ def winners(x: Tensor, spans: Sequence[Even]) -> tuple[Tensor, Tensor]:
     laps = [(span.kernel, span.dilation * unit) for span, unit in zip(spans, units(spans), strict=True)]
     laps = [(runners, pitch) for runners, pitch in laps if runners > 1]
     step = _step(best)
-    lent = [torch.empty_like(best[:step]) for _ in range(4 * len(laps) - 1)]
-    views = (view.split(step) for _, view in elements(x, spans))
-    for best_, offsets_, *race in zip(best.split(step), offsets.split(step), *views, strict=True):
-        winner, *lanes = (lane[: len(best_)] for lane in lent)
-        offsets_.copy_(cast(Tensor, _run(race, laps, [best_, winner], lanes)[1]))
+    lent = [torch.empty_like(best[:step]) for _ in range(1 + 2 * len(laps))]
+    lanes = [Lane(lane, lane.view(BITS[x.dtype.itemsize])) for lane in lent]
+    views = [view for _, view in elements(x, spans)]
+    for best_, offsets_, *race in _chunks([best, offsets, *views], step):
+        here = len(best_)
+        winner, *others = lanes if here == step else [Lane(lane[:here], bits[:here]) for lane, bits in lanes]
+        offsets_.copy_(cast(Tensor, _run(race, laps, best_, winner, others)[1]))
     return best, offsets
 
 
 def _run(
-    race: list[Tensor], laps: list[tuple[int, int]], into: list[Tensor], lent: list[Tensor]
+    race: list[Tensor], laps: list[tuple[int, int]], best: Tensor, winner: Lane, lent: list[Lane]
 ) -> tuple[Tensor, Tensor | None]:
     """Let a window's elements race: first those in line with each other, then the winners of the lines.
 
     Args:
         race: the elements in reading order.
         laps: how many race along each dimension, and how far apart they stand.
-        into: where the largest one goes, and its offset.
-        lent: other memory, two tensors and four for each dimension but the first.
+        best: where the largest one goes.
+        winner: where its offset goes.
+        lent: other memory, two lanes for each dimension.
 
     Returns:
         the largest element and its offset; None where there was a single one.
     """
     if not laps:
         return race[0], None
-    (runners, pitch), (lead, spare, *lanes) = laps[0], lent
-    best, winner = into
-    rest, size = [lead, spare, *lanes[4:]], len(race) // runners
+    (runners, pitch), (first, second, *rest) = laps[0], lent
+    size = len(race) // runners
     lines = [race[start : start + size] for start in range(0, len(race), size)]
-    leading, behind = _run(lines[0], laps[1:], lanes[:2], rest)
+    leading, behind = _run(lines[0], laps[1:], best, winner, lent)
     for i, line in enumerate(lines[1:], start=1):
-        value, inner = _run(line, laps[1:], lanes[2:4], rest)
-        leads = torch.gt(value, leading, out=winner if behind is None else lead)
-        leads.add_(torch.ne(value, value, out=spare if leading is best else best))  # memory that is warm
-        if behind is None:
-            behind = leads.mul_(i * pitch)
-        elif inner is None:  # who led last is the farthest behind
-            behind = torch.maximum(behind, leads.mul_(i * pitch), out=winner)
-        else:
-            behind = torch.lerp(behind, inner.add_(i * pitch), leads, out=winner)
+        value, inner = _run(line, laps[1:], first.numbers, second, rest)
+        lead, spare = (winner, first) if behind is None else (first, second) if inner is None else (rest[0], first)
+        torch.gt(value, leading, out=lead.numbers)
         leading = torch.maximum(leading, value, out=best)
+        torch.eq(value, value, out=spare.numbers)  # over the value itself, where it is no longer needed
+        leads = torch.eq(lead.bits, spare.bits, out=lead.bits)
+        if inner is not None:
+            leads = inner.add_(i * pitch).mul_(leads)
+        elif i * pitch > 1:
+            leads.mul_(i * pitch)
+        behind = leads if behind is None else torch.maximum(behind, leads, out=winner.bits)
     return leading, behind
 
 
@@ -132,14 +152,14 @@ def handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: to
     shape = (*gradient.shape[: -len(spans)], *sizes)
     x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
     once, bits = all(span.tiles() for span in spans), BITS[gradient.dtype.itemsize]
-    for axis, span in zip(range(-len(spans), 0), spans, strict=True):
+    for axis, (size, span) in enumerate(zip(sizes, spans, strict=True), start=-len(spans)):
         start = span.windows * span.kernel if once else 0  # where windows share elements, these are summed up
-        x.narrow(axis, start, x.shape[axis] - start).zero_()
+        if start < size:
+            x.narrow(axis, start, size - start).zero_()
     step = _step(gradient)
     wide, won = (torch.empty_like(winners[:step], dtype=bits) for _ in range(2))
     offsets, views = zip(*elements(x.view(bits) if once else x, spans), strict=True)
-    chunks = zip(*(t.split(step) for t in (gradient.view(bits), winners, *views)), strict=True)
-    for g, winners_, *shares in chunks:
+    for g, winners_, *shares in _chunks([gradient.view(bits), winners, *views], step):
         w, own = wide[: len(g)].copy_(winners_), won[: len(g)]
         for offset, view in zip(offsets, shares, strict=True):
             torch.eq(w, offset, out=own)  # whole numbers, for infinity times 0 is no number
@@ -147,9 +167,20 @@ def handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: to
                 torch.mul(g, own, out=view)
             else:
                 view.add_(torch.mul(g, own, out=own).view(x.dtype))
-    for axis, span in zip(range(-len(spans), 0), spans, strict=True):
-        x = x.narrow(axis, span.padding, span.size)
+    if any(map(any, (span.pads() for span in spans))):
+        for axis, span in zip(range(-len(spans), 0), spans, strict=True):
+            x = x.narrow(axis, span.padding, span.size)
     return x
+
+
+def _chunks(tensors: Sequence[Tensor], step: int) -> Iterator[Sequence[Tensor]]:
+    """Go through several batches together, so many samples at a time."""
+    samples = len(tensors[0])
+    if samples <= step:
+        yield tensors
+        return
+    for start in range(0, samples, step):
+        yield [tensor[start : start + step] for tensor in tensors]
 
 
 def _step(windows: Tensor) -> int:
