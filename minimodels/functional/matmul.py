@@ -109,6 +109,11 @@ def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) 
     """
     if out.dtype != a.dtype or _onednn_serves(a, b, bias):
         return out.copy_(product(a, b, bias))
+    if bias is None and _shared_out(out, a, b):
+        threads = torch.get_num_threads()
+        y, rows = out.unflatten(0, (threads, -1)), a.unflatten(0, (threads, -1))
+        torch.bmm(rows, b.t().expand(threads, *b.t().shape), out=y)
+        return out
     return torch.mm(a, b.t(), out=out) if bias is None else torch.addmm(bias, a, b.t(), out=out)
 
 
@@ -310,6 +315,33 @@ def _onednn_serves_pairs(a: Tensor, b: Tensor) -> bool:
     if torch.compiler.is_compiling():  # asking further would break the graph
         return False
     return onednn_is_faster() and len(a) > 0 and _onednn_serves(a[0], b[0], None)
+
+
+THIN = (33, 128)
+"""Columns of an output, from and to which its rows are shared out among the threads as products of their own.
+
+MKL shares a product out less well than that where the output is thin. GFLOP/s by `torch.mm` and by two products, one on
+each thread of an Intel Xeon (rows, inner size, columns), without a difference on one thread:
+
+    576x576x64   297 386     6272x147x64  340 384     7744x288x32    342 340
+    2662x288x64  342 394     25088x64x64  299 354     576x576x16     283 264
+    256x576x64   287 341     1568x1152x128 325 366    25088x64x256   377 374
+"""
+
+
+def _shared_out(out: Tensor, a: Tensor, b: Tensor) -> bool:
+    """Say whether a product in MKL is better cut by its rows, as many times as there are threads; see `THIN`."""
+    threads = torch.get_num_threads()
+    return (
+        not torch.compiler.is_compiling()
+        and 1 < threads <= a.shape[0] // 128
+        and THIN[0] <= b.shape[0] <= THIN[1]
+        and a.shape[0] % threads == 0
+        and a.dtype is torch.float32
+        and a.is_cpu
+        and a.is_contiguous()
+        and out.is_contiguous()
+    )
 
 
 def _few_meet_many(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:

@@ -74,6 +74,8 @@ class Bilinear:
         if steps_aside(gradient, w):
             x = w.new_zeros(gradient.shape[0], w.shape[1] * windows.groups, *size)
             return _by_autograd(lambda x: definition.convolve(x, w, None, windows), x, gradient)
+        if not torch.is_grad_enabled():  # the derivative of a derivative is seldom asked for
+            return owned(self.backward_input(gradient, w, size, windows))
         return apply(_InputGradient, gradient, w, size, windows, self)
 
     def weight_gradient(self, x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
@@ -91,6 +93,8 @@ class Bilinear:
         if steps_aside(x, gradient):
             w = x.new_zeros(gradient.shape[1], x.shape[1] // windows.groups, *windows.kernel)
             return _by_autograd(lambda w: definition.convolve(x, w, None, windows), w, gradient)
+        if not torch.is_grad_enabled():
+            return owned(self.backward_weight(x, gradient, windows))
         return apply(_WeightGradient, x, gradient, windows, self)
 
 

@@ -63,12 +63,9 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
         part = y[chunk].flatten(1, -2)  # [n, windows, O]
         for i, (met, line) in enumerate(zip(rows, kernels, strict=True)):
             repeated = line.expand(part.shape[0], *line.shape)
-            if i > 0:
-                torch.baddbmm(part, met, repeated, out=part)
-            elif bias is None:
-                torch.bmm(met, repeated, out=part)
-            else:
-                torch.baddbmm(part.copy_(bias), met, repeated, out=part)
+            torch.baddbmm(part, met, repeated, out=part) if i > 0 else torch.bmm(met, repeated, out=part)
+        if bias is not None:  # at last, where the cache has the output; before, it would be fetched for this
+            part.add_(bias)
     return y.movedim(-1, 1)
 
 
@@ -84,19 +81,21 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         - x: [N, C, *size]; gradient: [N, O, *counts]
         - Output: [O, C, *kernel]
     """
-    totals: list[Tensor] = []  # one for each sample of a chunk
+    outputs, inputs = gradient.shape[1], x.shape[1]
+    totals: Tensor | None = None  # [k₀, n, O, C·kernel/k₀], one for each sample of a chunk
     for chunk, rows in _rows(x, windows):
         part = gradient[chunk].movedim(1, -1).flatten(1, -2).mT  # [n, O, windows]
-        if totals:
+        if totals is None:
+            totals = x.new_empty(len(rows), part.shape[0], outputs, rows[0].shape[-1])
             for total, met in zip(totals, rows, strict=True):
-                so_far = total[: part.shape[0]]
-                torch.baddbmm(so_far, part, met, out=so_far)
+                torch.bmm(part, met, out=total)
         else:
-            totals = [torch.bmm(part, met) for met in rows]
-    if not totals:
-        return x.new_zeros(gradient.shape[1], x.shape[1], *windows.kernel)
-    w = torch.stack([total.sum(0) for total in totals], 1)  # [O, k₀, C·kernel/k₀]
-    return w.view(w.shape[0], *windows.kernel, x.shape[1]).movedim(-1, 1).contiguous()
+            for total, met in zip(totals[:, : part.shape[0]], rows, strict=True):
+                torch.baddbmm(total, part, met, out=total)
+    if totals is None:
+        return x.new_zeros(outputs, inputs, *windows.kernel)
+    w = totals.sum(1).view(windows.kernel[0], outputs, *windows.kernel[1:], inputs)
+    return w.movedim((1, -1), (0, 1)).contiguous()
 
 
 def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, list[Tensor]]]:
