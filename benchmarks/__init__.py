@@ -26,6 +26,9 @@ algorithms   the algorithms of one operation against each other
 contests     what they compete in
 errors       how far every layer is from float64, in each precision
 generation   GPT-2 writes and is trained, beside transformers' own and the memory's rate
+training     GPT-2's step of training, and its share of the machine's rate (MFU)
+learner      what takes such a step
+gpt2_twins   GPT-2 out of torch.nn's layers, and transformers', with our weights in them
 tokenizer    learning byte pairs, encoding and decoding
 scaling      time and memory as the work grows
 growth       what grows
@@ -40,7 +43,6 @@ clocks       timing a side: by torch.utils.benchmark, by a graphics card's own c
 memory       how much memory a call needs at most
 card         what CUDA tells of a graphics card
 ceilings     how fast the machine multiplies and copies
-memory       how much memory a call needs at most
 records      the record of a run, written and read
 comparison   a run against an older one
 roofline     what was reached of what the machine can do, as a column and as a picture

@@ -106,7 +106,7 @@ def _main(arguments: list[str]) -> list[str]:
     else:
         records = []
         for number, (each, chosen) in enumerate(passes):
-            here = [name for name in families if name in FAMILIES or number == 0]  # studies run once
+            here = [name for name in families if number == 0 or _varied(name)]
             records += _measured(here, chosen, each, folder)
     if old:
         print("\n" + "\n".join(compare(old, records)))
@@ -137,7 +137,8 @@ def _measured(families: list[str], setting: Setting, options: Namespace, folder:
 def _run(family: str, setting: Setting, options: Namespace, about: dict[str, Any]) -> Entries:
     """Measure a family, and print its table line by line."""
     if family in STUDIES:
-        return STUDIES[family].run(setting, Namespace(**vars(options) | {"repeats": effort(options).repeats}))
+        filled = {"repeats": effort(options).repeats, "ceilings": about["ceilings"]}
+        return STUDIES[family].run(setting, Namespace(**vars(options) | filled))
     names, entries = expected(setting), []
     print(line(("case", *names)))
     for case in _cases(family, options):
@@ -187,14 +188,20 @@ def _families(options: Namespace) -> list[str]:
     if options.only is None and options.mode == "eager":
         return chosen or known
     for name in chosen:
-        if name in STUDIES:
-            raise InputError(f"{name}: it brings its own cases and runs them eagerly; leave out --only and --mode.")
-    holding = [name for name in chosen or FAMILIES if _cases(name, options)]
+        if name in STUDIES and (options.only or not _varied(name)):
+            why, flag = ("brings its own cases", "--only") if options.only else ("runs eagerly", "--mode")
+            raise InputError(f"{name}: it {why}; leave out {flag}.")
+    holding = [name for name in chosen or known if _varied(name) and (options.only is None or _cases(name, options))]
     if not holding:
         raise InputError(
             f"--only {', '.join(options.only)}: no case there has this in its name; leave it out to see them all."
         )
     return holding
+
+
+def _varied(name: str) -> bool:
+    """Whether a family runs in every precision and mode; most studies run once, as they are."""
+    return name in FAMILIES or STUDIES[name].variants
 
 
 @contextmanager

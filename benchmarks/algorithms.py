@@ -13,19 +13,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.benchmark import timer
 
 from benchmarks.cases import Entries, Outputs, Setting, Study
 from benchmarks.checking import MismatchError, tolerance
-from benchmarks.clocks import spread
+from benchmarks.clocks import in_turns, spread
 from benchmarks.contests import CONTESTS, Contest
 from benchmarks.tables import markdown, milliseconds
 from minimodels.files import replacing
 
 MODES = ("forward", "forward + backward")
-MOST_SECONDS = 4.0
-"""No line takes longer, once its algorithms have been timed three times each: so that all of them take minutes."""
-
 ERRORS = (torch.float32, torch.bfloat16)
 
 
@@ -62,24 +58,6 @@ def _hold(contest: Contest, mode: str, setting: Setting, repeats: int) -> dict[s
         "chosen": contest.chosen(*(operand.clone().requires_grad_(mode == MODES[1]) for operand in operands)),
         "errors": errors,
     }
-
-
-def in_turns(works: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Time everyone once a round, each round from another one on."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values():
-        work()
-    start, least = timer(), min(repeats, 3)
-    for number in range(repeats):
-        if number >= least and timer() - start > MOST_SECONDS:
-            break
-        order = list(works)
-        first = number % len(order)
-        for name in order[first:] + order[:first]:
-            begin = timer()  # waits for an accelerator
-            works[name]()
-            times[name].append(timer() - begin)
-    return times
 
 
 def _work(f: Callable[..., Tensor], mode: str, operands: tuple[Tensor, ...]) -> Callable[[], Outputs]:

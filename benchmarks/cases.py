@@ -93,7 +93,8 @@ class Case:
 
     `make` draws inputs and weights from torch's global generator and gives the pair that works on them. On a graphics
     card the batch is `larger` times as large; the name then says so. `lacking` names the kinds of device and the
-    precisions in which the reference does not run: there the case is left out, and says so.
+    precisions in which the reference does not run: there the case is left out, and says so. `peer` is whose the
+    reference is.
     """
 
     family: str
@@ -102,6 +103,7 @@ class Case:
     make: Callable[[Setting], Pair]
     larger: int = 1
     lacking: Collection[tuple[str, torch.dtype]] = ()
+    peer: str = "torch"
 
     def __str__(self) -> str:
         return f"{self.name}, {self.mode}"
@@ -190,10 +192,11 @@ def both_ways(
 class Study:
     """A family that is more than a list of cases.
 
-    `run` takes the setting and the flags, prints its table as it goes and gives the entries; `table` writes the
-    entries of a record as Markdown, to stand below the facts of the run; `draw`, if there is one, makes a picture of
-    a record in a PNG file. `dtypes` names the precisions that a study goes through by itself; `--dtype` is then not
-    its concern. `counts` says that its ratios stand in a machine's summary.
+    `run` takes the setting and the flags, with `repeats` and the machine's `ceilings` filled in, prints its table as
+    it goes and gives the entries; `table` writes the entries of a record as Markdown, to stand below the facts of the
+    run; `draw`, if there is one, makes a picture of a record in a PNG file. `dtypes` names the precisions that a study
+    goes through by itself; `--dtype` is then not its concern. `counts` says that its ratios stand in a machine's
+    summary; `variants` that it runs compiled as well, and so belongs to every pass of `--all`.
     """
 
     run: Callable[[Setting, Namespace], Entries]
@@ -201,3 +204,4 @@ class Study:
     draw: Callable[[dict[str, Any], Path], None] | None = None
     dtypes: Sequence[str] = ()
     counts: bool = False
+    variants: bool = False

@@ -46,15 +46,16 @@ def check(case: Case, setting: Setting, ours: Outputs, reference: Outputs) -> di
         MismatchError: ours is too far off.
     """
     if not _alike(ours, reference):
-        raise MismatchError("ours and torch's differ in shape or dtype; it was not timed")
+        raise MismatchError(f"ours and {case.peer}'s differ in shape or dtype; it was not timed")
     if setting.dtype.itemsize >= 4 and not setting.tf32:
         errors = {"error": distance(ours, reference)}
     else:
         truth = _truth(case, setting)
         errors = {"error": distance(ours, truth), "reference_error": distance(reference, truth)}
     if not errors["error"] <= max(tolerance(setting), ALLOWANCE * _finite(errors.get("reference_error", 0.0))):
-        against = f" (torch's own error is {errors['reference_error']:.1e})" if "reference_error" in errors else ""
-        raise MismatchError(f"ours and torch's differ by {errors['error']:.1e}{against}; it was not timed")
+        theirs = f"{case.peer}'s"
+        against = f" ({theirs} own error is {errors['reference_error']:.1e})" if "reference_error" in errors else ""
+        raise MismatchError(f"ours and {theirs} differ by {errors['error']:.1e}{against}; it was not timed")
     return errors
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
+from torch.utils.benchmark import Timer, timer
 
 from benchmarks import card, memory
 
@@ -24,6 +24,10 @@ QUEUE_SECONDS = 4e-3
 SETTLING_SECONDS = 0.15
 STEADY = 0.03
 """A card is warm when a sample is within this of the one before, or after so many seconds."""
+
+
+MOST_SECONDS = 4.0
+"""No line of a study takes longer, once everyone has been timed three times: so that all lines take minutes."""
 
 
 class Rotation:
@@ -148,3 +152,35 @@ def spread(values: list[float]) -> dict[str, float]:
     """The median of some numbers and the quartiles around it."""
     first, median, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
     return {"q1": first, "median": median, "q3": third}
+
+
+def ratios(ours: list[float], theirs: list[float]) -> dict[str, Any]:
+    """Their time by ours, and that of single rounds, as an entry has them."""
+    return {
+        "ratio": statistics.median(theirs) / statistics.median(ours),
+        "ratio_of_rounds": spread([b / a for a, b in zip(ours, theirs, strict=True)]),
+    }
+
+
+def in_turns(works: dict[Any, Callable[[], Any]], repeats: int, most: float = MOST_SECONDS) -> dict[Any, list[float]]:
+    """Time everyone once a round, each round from another one on, after a call each that does not count.
+
+    Args:
+        works: what is timed, by name.
+        repeats: rounds.
+        most: after so many seconds no further round begins, but three are always had.
+    """
+    times: dict[Any, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        work()
+    start, least = timer(), min(repeats, 3)
+    for number in range(repeats):
+        if number >= least and timer() - start > most:
+            break
+        order = list(works)
+        first = number % len(order)
+        for name in order[first:] + order[:first]:
+            begin = timer()  # waits for an accelerator
+            works[name]()
+            times[name].append(timer() - begin)
+    return times

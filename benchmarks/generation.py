@@ -5,8 +5,6 @@ times stands how long this machine takes to read as many bytes, measured in the 
 weight for each token is faster. Where transformers is not installed, ours runs alone.
 """
 
-import statistics
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,16 +18,15 @@ from torch import Tensor
 
 from benchmarks.cases import Entries, Outputs, Setting, Study
 from benchmarks.checking import MismatchError, distance, tolerance
-from benchmarks.clocks import spread
+from benchmarks.clocks import in_turns, ratios, spread
+from benchmarks.gpt2_twins import TINY, transformers_model
 from benchmarks.memory import peak
-from benchmarks.tables import markdown, milliseconds
+from benchmarks.tables import markdown, milliseconds, ratio, sentence
 from minimodels import optim
 from minimodels.models import GPT2Config, GPT2LMHeadModel
 
 MOST_SECONDS = 20.0
 """After so long no further round of a line begins, but three are always had."""
-
-TINY = {"n_layer": 1, "n_head": 2, "n_embd": 8, "vocab_size": 50, "bos_token_id": 0, "eos_token_id": 0}
 
 EXPLANATION = (
     "Milliseconds; the ratio is transformers' time by ours. A prompt is read as a whole, and a token is what each "
@@ -63,7 +60,7 @@ def run(setting: Setting, options: Namespace) -> Entries:
     for line in lines(setting):
         entries += _measured(line, setting, options.repeats)
         for entry in entries[-2:] if line.tokens else entries[-1:]:
-            print(", ".join(f"{name} {cell}" for name, cell in zip(HEADER, row(entry), strict=True)), flush=True)
+            print(sentence(HEADER, row(entry)), flush=True)
     return entries
 
 
@@ -77,15 +74,10 @@ def lines(setting: Setting) -> Iterator[Line]:
 def models(setting: Setting) -> dict[str, Any]:
     """GPT-2 with the same random weights, ours and transformers'."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = TINY if setting.tiny else {}
+    sizes = TINY if setting.tiny else {}
     found: dict[str, Any] = {"ours": setting.built(lambda: GPT2LMHeadModel(GPT2Config(**sizes)))}
     if find_spec("transformers"):
-        import transformers
-
-        transformers.logging.set_verbosity_error()
-        theirs = setting.built(lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes)))
-        theirs.load_state_dict(found["ours"].state_dict(), strict=False)
-        found["reference"] = theirs
+        found["reference"] = transformers_model(found["ours"])
     return found
 
 
@@ -164,20 +156,9 @@ def training(setting: Setting) -> Line:
 def _measured(line: Line, setting: Setting, repeats: int) -> Entries:
     """Compare, then time everyone in each round: a line's entries."""
     _check(line, setting)
-    calls = {(name, count): side for name, side in line.sides.items() for count in {1, 1 + line.tokens}}
-    times: dict[Any, list[float]] = {call: [] for call in [*calls, "reading"]}
-    for (_, count), side in calls.items():
-        side(count)
-    peaks = {name: peak(partial(side, 1 + line.tokens), setting.device) for name, side in line.sides.items()}
-    start = time.perf_counter()
-    while len(times["ours", 1]) < min(repeats, 3) or (
-        len(times["ours", 1]) < repeats and time.perf_counter() - start < MOST_SECONDS
-    ):
-        order = list(calls)
-        for name, count in order if len(times["ours", 1]) % 2 else order[::-1]:
-            times[name, count].append(_seconds(partial(calls[name, count], count), setting))
-            if line.reading:
-                times["reading"].append(_seconds(line.reading, setting))
+    calls = {(name, count): partial(side, count) for name, side in line.sides.items() for count in {1, 1 + line.tokens}}
+    times = in_turns(calls | ({"reading": line.reading} if line.reading else {}), repeats, MOST_SECONDS)
+    peaks = {name: peak(calls[name, 1 + line.tokens], setting.device) for name in line.sides}
     first = {name: times[name, 1] for name in line.sides}
     if not line.tokens:
         return [_entry(line.name, "step", line.batch, first) | {"peak": peaks}]
@@ -197,22 +178,11 @@ def _check(line: Line, setting: Setting) -> None:
         raise MismatchError(f"{line.name}: ours and transformers' differ by {error:.1e}; nothing was timed.")
 
 
-def _seconds(call: Callable[[], Any], setting: Setting) -> float:
-    """How long a call takes."""
-    start = time.perf_counter()
-    call()
-    if setting.device.type != "cpu":
-        torch.accelerator.synchronize(setting.device)
-    return time.perf_counter() - start
-
-
 def _entry(name: str, mode: str, items: int, times: dict[str, list[float]]) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "mode": mode, "items": items, "rounds": len(times["ours"])}
     entry |= {side: spread(seconds) for side, seconds in times.items()}
     if "reference" in times:
-        ratios = [theirs / ours for ours, theirs in zip(times["ours"], times["reference"], strict=True)]
-        entry |= {"peer": f"transformers {version('transformers')}", "ratio_of_rounds": spread(ratios)}
-        entry["ratio"] = statistics.median(times["reference"]) / statistics.median(times["ours"])
+        entry |= {"peer": f"transformers {version('transformers')}", **ratios(times["ours"], times["reference"])}
     return entry
 
 
@@ -227,13 +197,12 @@ def row(entry: dict[str, Any]) -> tuple[str, ...]:
         return " / ".join(map(cell, sides))
 
     bound, peaks = entry.get("reading"), entry.get("peak", {})
-    ratios = entry.get("ratio_of_rounds")
     return (
         f"{entry['name']}, {entry['mode']}",
         entry.get("peer", "–"),
         milliseconds(entry["ours"]),
         milliseconds(entry["reference"]) if "reference" in entry else "–",
-        f"{entry['ratio']:.2f} ({ratios['q1']:.2f} to {ratios['q3']:.2f})" if ratios else "–",
+        ratio(entry) if "ratio" in entry else "–",
         both(lambda side: f"{entry['items'] / entry[side]['median']:,.1f}") if entry["mode"] != "prompt" else "–",
         milliseconds(bound) if bound else "–",
         both(lambda side: f"{bound['median'] / entry[side]['median']:.0%}") if bound else "–",

@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks import keras_twins as twins
 from benchmarks.cases import Setting
 from benchmarks.checking import distance
+from benchmarks.gpt2_twins import TINY, transformers_model
 from minimodels import nn, optim
 from minimodels.data import Batches, load_digits
 from minimodels.models import ConvNet, GPT2Config, GPT2LMHeadModel, LSTMClassifier
@@ -165,19 +166,14 @@ def _off(
 def generation(batch: int, setting: Setting) -> Program:
     """GPT-2 with 124 million random weights, which writes the likeliest 32 tokens after prompts of 64."""
     torch.manual_seed(0)
-    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 8, "vocab_size": 50, "eos_token_id": 0} if setting.tiny else {}
     prompt, new = (4, 2) if setting.tiny else (64, 32)
-    ours = GPT2LMHeadModel(GPT2Config(**sizes)).eval()
+    ours = GPT2LMHeadModel(GPT2Config(**(TINY if setting.tiny else {}))).eval()
     ids = torch.randint(ours.config.vocab_size, (batch, prompt))
     wanted = {"max_new_tokens": new, "min_new_tokens": new, "do_sample": False, "pad_token_id": 0}
     peer, theirs, error = "transformers", None, None
     if find_spec("transformers"):
-        import transformers
-
-        transformers.logging.set_verbosity_error()
         peer = f"transformers {version('transformers')}"
-        other = transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes)).eval()
-        other.load_state_dict(ours.state_dict(), strict=False)
+        other = transformers_model(ours).eval()
         mask = torch.ones_like(ids)
 
         def theirs() -> Tensor:

@@ -2,7 +2,6 @@
 
 import gc
 import math
-import statistics
 import time
 import traceback
 from argparse import Namespace
@@ -16,7 +15,7 @@ import torch
 from benchmarks import card
 from benchmarks.cases import Case, Pair, Setting
 from benchmarks.checking import MismatchError, check
-from benchmarks.clocks import HostClock, Rotation, clock, spread
+from benchmarks.clocks import HostClock, Rotation, clock, ratios, spread
 
 CACHES = 4
 """How many times the card's cache all sets of numbers together fill, so that each is gone before its turn comes."""
@@ -58,19 +57,22 @@ def effort(options: Namespace) -> Effort:
     )
 
 
-def attempt(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
+def attempt(
+    case: Case, setting: Setting, effort: Effort, measuring: Callable[..., dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """Measure one case; what goes wrong becomes its entry, with the reason, so that the next case can follow.
 
     Args:
         case: the case.
         setting: dtype, device and size.
         effort: how long.
+        measuring: takes the three and gives the entry; None for `measure`.
     """
     if why := case.omitted(setting):
         return {"name": case.name, "mode": case.mode, "omitted": why}
     case, setting = case.enlarged(setting)
     try:
-        return measure(case, setting, effort)
+        return (measuring or measure)(case, setting, effort)
     except Exception as error:  # whatever it is: it is shown, recorded, and ends in the exit status
         reason = {"name": case.name, "mode": case.mode, "failed": _reason(error)}
     gc.collect()  # the traceback held the case's tensors
@@ -114,7 +116,6 @@ def measure(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
     ours = clock(_in_turn([p.ours for p in pairs]), setting.device)
     reference = clock(_in_turn([p.reference for p in pairs]), setting.device)
     rounds = _race(ours, reference, effort)
-    ratios = [b / a for a, b in zip(ours.times, reference.times, strict=True)]
     return {
         "name": case.name,
         "mode": case.mode,
@@ -126,8 +127,7 @@ def measure(case: Case, setting: Setting, effort: Effort) -> dict[str, Any]:
         **({"bytes": moved} if moved else {}),
         "ours": spread(ours.times) | ours.entry(),
         "reference": spread(reference.times) | reference.entry(),
-        "ratio": statistics.median(reference.times) / statistics.median(ours.times),
-        "ratio_of_rounds": spread(ratios),
+        **ratios(ours.times, reference.times),
     }
 
 

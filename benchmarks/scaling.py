@@ -23,7 +23,7 @@ import torch
 from benchmarks import memory, scaling_chart
 from benchmarks.cases import Case, Entries, Outputs, Setting, Study
 from benchmarks.checking import check
-from benchmarks.clocks import HostClock, clock, spread
+from benchmarks.clocks import HostClock, clock, ratios, spread
 from benchmarks.growth import SERIES, Series, peaked
 from benchmarks.scaling_chart import MODES, NAMES, SIDES, lines
 from benchmarks.tables import markdown, milliseconds
@@ -91,8 +91,7 @@ def _point(series: Series, case: Case, setting: Setting, repeats: int) -> Entry:
         **errors,
         "rounds": rounds,
         **{side: spread(seconds) | _known(peaks[side]) for side, seconds in times.items()},
-        "ratio": statistics.median(times["reference"]) / statistics.median(times["ours"]),
-        "ratio_of_rounds": spread([b / a for a, b in zip(times["ours"], times["reference"], strict=True)]),
+        **ratios(times["ours"], times["reference"]),
     }
 
 

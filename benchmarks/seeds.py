@@ -11,18 +11,16 @@ threads, in turns; the first epoch of either side, in which it sets itself up, d
 memory that it frees, as it does in every recipe.
 """
 
-import statistics
 from argparse import Namespace
 from typing import Any
 
 import torch
 
-from benchmarks.algorithms import in_turns
 from benchmarks.cases import Entries, Setting, Study
 from benchmarks.checking import TOLERANCE, MismatchError
-from benchmarks.clocks import spread
+from benchmarks.clocks import in_turns, ratios, spread
 from benchmarks.programs import Program, programs
-from benchmarks.tables import markdown, milliseconds
+from benchmarks.tables import markdown, milliseconds, ratio, sentence
 from minimodels.training import keep_freed_memory
 
 INSTALL = 'pip install "minimodels[peers]" brings the other side along'
@@ -39,10 +37,7 @@ def run(setting: Setting, options: Namespace) -> Entries:
     entries = []
     for program in programs(setting):
         entries.append(_hold(program, options.repeats))
-        title, *cells = row(entries[-1])
-        print(
-            f"{title}: " + ", ".join(f"{name} {cell}" for name, cell in zip(HEADER[1:], cells, strict=True)), flush=True
-        )
+        print(sentence(HEADER, row(entries[-1])), flush=True)
     return entries
 
 
@@ -66,12 +61,7 @@ def _hold(program: Program, repeats: int) -> dict[str, Any]:
         **{side: spread(seconds) for side, seconds in times.items()},
     }
     if program.theirs is not None:
-        pairs = zip(times["ours"], times["reference"], strict=True)
-        entry |= {
-            "error": program.error,
-            "ratio": statistics.median(times["reference"]) / statistics.median(times["ours"]),
-            "ratio_of_rounds": spread([theirs / ours for ours, theirs in pairs]),
-        }
+        entry |= {"error": program.error, **ratios(times["ours"], times["reference"])}
         entry |= {"losses": program.losses()} if program.losses else {}
     return entry
 
@@ -86,13 +76,12 @@ def row(entry: dict[str, Any]) -> tuple[str, ...]:
     title, ours = f"{entry['name']}, {entry['mode']}", milliseconds(entry["ours"])
     if "reference" not in entry:
         return title, entry["peer"], ours, "–", "–", f"{speeds} {entry['unit']}", "–", "–"
-    spreads = entry["ratio_of_rounds"]
     return (
         title,
         entry["peer"],
         ours,
         milliseconds(entry["reference"]),
-        f"{entry['ratio']:.2f} ({spreads['q1']:.2f} to {spreads['q3']:.2f})",
+        ratio(entry),
         f"{speeds} {entry['unit']}",
         f"{entry['error']:.0e}",
         " / ".join(f"{loss:.4f}" for loss in entry["losses"]) if "losses" in entry else "–",

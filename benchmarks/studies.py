@@ -4,7 +4,7 @@ A study's entries become the `cases` of a record like any other; its section of 
 made from that record alone, so that `--report` makes them anew.
 """
 
-from benchmarks import algorithms, errors, generation, scaling, seeds, tokenizer
+from benchmarks import algorithms, errors, generation, scaling, seeds, tokenizer, training
 from benchmarks.cases import Study
 
 STUDIES: dict[str, Study] = {
@@ -13,5 +13,6 @@ STUDIES: dict[str, Study] = {
     "generation": generation.STUDY,
     "tokenizer": tokenizer.STUDY,
     "seeds": seeds.STUDY,
+    "training": training.STUDY,
     "scaling": scaling.STUDY,
 }

@@ -11,6 +11,18 @@ def milliseconds(spread: dict[str, float]) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def ratio(entry: dict[str, Any]) -> str:
+    """The reference's time by ours, with the quartiles of single rounds."""
+    rounds = entry["ratio_of_rounds"]
+    return f"{entry['ratio']:.2f} ({rounds['q1']:.2f} to {rounds['q3']:.2f})"
+
+
+def sentence(header: tuple[str, ...], cells: tuple[str, ...]) -> str:
+    """A row in the terminal: what it is of, then every cell behind its name."""
+    named = (f"{name} {cell}" for name, cell in zip(header[1:], cells[1:], strict=True))
+    return f"{cells[0]}: {', '.join(named)}"
+
+
 def line(cells: tuple[str, ...]) -> str:
     """Cells under each other in the terminal."""
     return f"{cells[0]:<58}" + "".join(f"  {cell:>24}" for cell in cells[1:-1]) + f"  {cells[-1]:>13}"

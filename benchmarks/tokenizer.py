@@ -18,10 +18,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.algorithms import in_turns
 from benchmarks.cases import Entries, Setting, Study
 from benchmarks.checking import MismatchError
-from benchmarks.clocks import spread
+from benchmarks.clocks import in_turns, spread
 from benchmarks.tables import markdown, milliseconds
 from minimodels.data import load_topics
 from minimodels.text import GPT2_PATTERN, train_bpe

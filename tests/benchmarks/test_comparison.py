@@ -170,7 +170,8 @@ def test_the_command_is_what_was_typed() -> None:
     [
         (["--tf32"], "--tf32: it rounds float32 products on CUDA"),
         (["conv", "--only", "abacus"], "--only abacus: no case there"),
-        (["conv", "errors", "--mode", "compiled"], "errors: it brings its own cases"),
+        (["conv", "errors", "--mode", "compiled"], "errors: it runs eagerly; leave out --mode."),
+        (["conv", "training", "--only", "CNN"], "training: it brings its own cases; leave out --only."),
         (["conv", "--all", "--mode", "compiled"], "--all: goes through all precisions and modes"),
     ],
 )
