@@ -66,11 +66,9 @@ class Learner:
         return [t.detach().float() for t in (hidden, loss, *gradients.values())]
 
     def held(self) -> int:
-        """Bytes of weights, gradients and the optimiser's averages."""
-        parameters = list(self.blocks.parameters())
+        """Bytes of weights and of the optimiser's averages."""
         averages = [value for state in self.optimizer.state.values() for value in state.values()]
-        kept = [*parameters, *(p.grad for p in parameters), *averages]
-        return sum(t.nbytes for t in kept if isinstance(t, Tensor))
+        return sum(t.nbytes for t in (*self.blocks.parameters(), *averages) if isinstance(t, Tensor))
 
 
 def torch_adamw(blocks: torch.nn.Module) -> Optimizer:

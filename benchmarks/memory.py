@@ -2,7 +2,8 @@
 
 On a graphics card its allocator counts. On a processor PyTorch's profiler is told of every block that PyTorch's
 allocator gives out and takes back, and the sum is followed: the same number in every run, to the byte, which the size
-of the process is not. What a library takes from the system by itself, past PyTorch's allocator, is not in it.
+of the process is not. What was there before is not seen to go, and what a library takes from the system by itself,
+past PyTorch's allocator, is not in it.
 """
 
 import os

@@ -191,8 +191,10 @@ def measured(case: Case, setting: Setting, effort: Effort, *, peer: Peer, rate: 
 
 def _memory(side: Learner, setting: Setting) -> dict[str, int]:
     """The peak of all memory of a model that trains, where it is counted."""
+    side.optimizer.zero_grad()  # a step then frees nothing that was there before, which a processor does not count
+    kept = side.held()
     most = peak(side, setting.device)
-    return {} if most is None else {"peak": side.held() + most}
+    return {} if most is None else {"peak": kept + most}
 
 
 HEADER = (

@@ -43,6 +43,16 @@ def test_what_was_there_before_does_not_count() -> None:
     assert memory.peak(kept.clear, CPU) == 0
 
 
+def test_what_was_there_before_is_not_seen_to_go() -> None:
+    kept = [number(KIB)]
+
+    def exchange() -> None:
+        kept.clear()
+        kept.append(number(KIB))
+
+    assert memory.peak(exchange, CPU) == KIB
+
+
 def test_the_same_call_needs_the_same() -> None:
     first = memory.peak(in_a_graph, CPU)
     assert first is not None
