@@ -141,7 +141,7 @@ def test_few_rows_without_a_gradient_are_torchs(data, centre, most, biased):
     arguments = (x, shape[-1:], w, b) if centre else (x, shape[-1:], w)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(few, "FEW", most)
-        assert few.serves(*arguments) == (x.numel() <= most)
+        assert few.serves(*arguments[:2], 1e-5, *arguments[2:]) == (x.numel() <= most)
         found = (F.layer_norm if centre else F.rms_norm)(*arguments)
     torch.testing.assert_close(found, (T.layer_norm if centre else T.rms_norm)(*arguments), rtol=1e-10, atol=1e-10)
     y = few.normalize(x, w, b, 0.1, centre)
@@ -151,16 +151,32 @@ def test_few_rows_without_a_gradient_are_torchs(data, centre, most, biased):
 
 def test_whom_few_rows_do_not_serve():
     x, w = torch.ones(2, 4), torch.ones(4)
-    assert few.serves(x, [4], w, w)
-    assert not few.serves(x, 4, w)  # the error is elsewhere
-    assert not few.serves(x, (2, 4), torch.ones(2, 4))
-    assert not few.serves(x, (4,), torch.ones(5))
-    assert not few.serves(x, (4,), w, torch.ones(5))
-    assert not few.serves(x, (4,), w.double())
-    assert not few.serves(x, (4,), w, w.double())
-    assert not few.serves(x.bfloat16(), (4,), w.bfloat16())
-    assert not few.serves(x[:0], (4,), w)
-    assert not few.serves(x, (4,), w.requires_grad_())
+    assert few.serves(x, [4], 1e-5, w, w)
+    assert not few.serves(x, 4, 1e-5, w)  # the error is elsewhere
+    assert not few.serves(x, (2, 4), 1e-5, torch.ones(2, 4))
+    assert not few.serves(x, (4,), 1e-5, torch.ones(5))
+    assert not few.serves(x, (4,), 1e-5, w, torch.ones(5))
+    assert not few.serves(x, (4,), 1e-5, w.double())
+    assert not few.serves(x, (4,), 1e-5, w, w.double())
+    assert not few.serves(x.bfloat16(), (4,), 1e-5, w.bfloat16())
+    assert not few.serves(x[:0], (4,), 1e-5, w)
+    assert not few.serves(x, (4,), -1e-5, w)
+    assert not few.serves(torch.ones(4, 4).t(), (4,), 1e-5, w)
+    assert not few.serves(x, (4,), 1e-5, w.requires_grad_())
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])
+def test_few_rows_in_another_order_give_what_can_be_viewed(name):
+    x, w = torch.randn(4, 3, 8, dtype=torch.float64).transpose(0, 1), torch.ones(8, dtype=torch.float64)
+    found, expected = (getattr(f, name)(x, (8,), w) for f in (F, T))
+    assert found.stride() == expected.stride()
+    torch.testing.assert_close(found.view(12, 8), expected.view(12, 8))
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])
+def test_an_epsilon_below_zero_is_taken_away_as_in_torch(name):
+    x, w = torch.randn(2, 8, dtype=torch.float64), torch.ones(8, dtype=torch.float64)
+    torch.testing.assert_close(*(getattr(f, name)(x, (8,), w, eps=-1e-3) for f in (F, T)))
 
 
 @pytest.mark.parametrize("centre", [True, False])

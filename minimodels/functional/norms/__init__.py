@@ -278,7 +278,7 @@ def layer_norm(
         tensor([[-1.0000,  1.0000],
                 [-1.0000,  1.0000]])
     """
-    if few.serves(input, normalized_shape, weight, bias):
+    if few.serves(input, normalized_shape, eps, weight, bias):
         assert weight is not None
         return few.normalize(input, weight, bias, eps)
     checks.check_trailing(input, normalized_shape, weight=weight, bias=bias)
@@ -329,7 +329,7 @@ def rms_norm(
     if not input.is_floating_point() and not input.is_complex():
         raise NotImplementedError(f'"rms_norm" not implemented for {input.dtype}')
     eps = torch.finfo(accumulator(input.dtype)).eps if eps is None else eps
-    if few.serves(input, normalized_shape, weight):
+    if few.serves(input, normalized_shape, eps, weight):
         assert weight is not None
         return few.normalize(input, weight, None, eps, centred=False)
     y = _over_last(input, normalized_shape, weight, None, eps, centred=False)

@@ -18,18 +18,19 @@ from minimodels.functional.norms.pieces import LONG
 from minimodels.functional.unwatched import FEW, constant, unwatched
 
 
-def serves(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None = None) -> bool:
+def serves(x: Tensor, shape: Sequence[int], eps: float, weight: Tensor | None, bias: Tensor | None = None) -> bool:
     """Say whether this file has the operation, and nobody wants more than its numbers.
 
     Args:
-        x: what is normalised.
+        x: what is normalised, its numbers in order: the output lies in memory as it does.
         shape: the dimensions over which, one.
+        eps: ε, of which there is a root.
         weight: γ, which there has to be.
         bias: β, or None.
 
     Example:
         >>> x, weight = torch.ones(2, 3), torch.ones(3)
-        >>> serves(x, (3,), weight), serves(x, (3,), None)
+        >>> serves(x, (3,), 1e-5, weight), serves(x, (3,), 1e-5, None)
         (True, False)
     """
     return (
@@ -42,6 +43,8 @@ def serves(x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor 
         and (bias is None or (bias.dtype == x.dtype and bias.shape == weight.shape))
         and 0 < x.numel() <= FEW
         and x.shape[-1] <= LONG
+        and x.is_contiguous()
+        and eps >= 0
     )
 
 
