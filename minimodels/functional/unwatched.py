@@ -75,4 +75,6 @@ def constant(value: float, like: Tensor) -> Tensor:
 
 @functools.lru_cache(maxsize=256)
 def _kept(value: float, dtype: torch.dtype) -> Tensor:
-    return torch.tensor(value, dtype=dtype, device="cpu")
+    """Make the tensor as an ordinary one, whoever asks first: it outlives every mode that is on now."""
+    with torch._C._DisableTorchDispatch(), torch.inference_mode(False):
+        return torch.tensor(value, dtype=dtype, device="cpu")

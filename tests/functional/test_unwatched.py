@@ -75,3 +75,18 @@ def test_a_constant_has_the_type_and_the_device_and_is_made_once():
     with FakeTensorMode() as mode:
         constant(0.7, mode.from_tensor(x))
     assert type(constant(0.7, x)) is torch.Tensor
+
+
+def test_a_constant_that_is_first_asked_for_within_a_mode_is_ordinary():
+    x = torch.ones(2)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        constant(0.71, x)
+    with torch.inference_mode():
+        constant(0.72, x)
+    with torch.device("meta"):
+        constant(0.73, x)
+    for value in (0.71, 0.72, 0.73):
+        kept = constant(value, x)
+        assert type(kept) is torch.Tensor
+        assert not kept.is_inference()
+        assert kept.is_cpu
