@@ -58,9 +58,9 @@ def surprise_of_(shifted: Tensor, truth: Truth) -> tuple[Tensor, Tensor]:
         - shifted: [N, C, D]
         - Output: [N, D] both
     """
-    expected = truth.expectation(shifted)
+    expected, mass = truth.expectation(shifted), truth.mass()
     total = shifted.exp_().sum(1)
-    loss = truth.mass() * total.log() - expected
+    loss = (mass * total.log()).where(mass != 0, 0) - expected  # scores of an ignored place may be no numbers
     return loss, total
 
 

@@ -128,6 +128,16 @@ def test_by_rows_an_index_out_of_range_is_named(by_rows):
             F.cross_entropy(torch.randn(2, 3), torch.tensor([0, 7]), label_smoothing=label_smoothing)
 
 
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("junk", [-torch.inf, torch.inf, torch.nan])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_by_rows_an_ignored_place_counts_nothing_whatever_stands_there(by_rows, reduction, junk, label_smoothing):
+    x, target = torch.randn(3, 4), torch.tensor([0, -100, 1])
+    x[1] = junk
+    kwargs = {"reduction": reduction, "label_smoothing": label_smoothing}
+    torch.testing.assert_close(F.cross_entropy(x, target, **kwargs), reference(x, target, **kwargs))
+
+
 def test_by_rows_batches_of_gradients(by_rows):
     x, target = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 2, -100])
     found = [
