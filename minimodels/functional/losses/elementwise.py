@@ -70,7 +70,9 @@ def elementwise_loss(
     """
     operands = (input, target, *weights)
     if not _hand_derived(*operands):
-        return (scale * reduced(rule.definition(*_widened(operands)), reduction)).to(input.dtype)
+        losses = rule.definition(*_widened(operands))
+        # Scaled before they are summed: the tangent of a sum times a number is of float64 in PyTorch 2.13.
+        return reduced(losses if scale == 1 else losses * scale, reduction).to(input.dtype)
     return apply(_PerElement, rule, reduction, scale, input, target, *(w.expand_as(input) for w in weights))
 
 

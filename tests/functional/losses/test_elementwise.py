@@ -49,3 +49,12 @@ def test_batches_of_gradients(name):
         for f in (getattr(F, name), getattr(torch.nn.functional, name))
     ]
     torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_tangent_is_of_the_type_of_the_loss(name, reduction):
+    x, t, tangent = torch.rand(3, 4, 3)
+    sides = (getattr(f, name) for f in (F, torch.nn.functional))
+    found, expected = (torch.func.jvp(lambda x, f=f: f(x, t, reduction=reduction), (x,), (tangent,)) for f in sides)
+    torch.testing.assert_close(found, expected)
