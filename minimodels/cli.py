@@ -1,24 +1,29 @@
-"""The command line: minimodels train | evaluate | predict | generate."""
+"""The command line: minimodels train | evaluate | predict | generate.
 
+What the commands do stands in recipes/commands.py. It is imported when one of them has something to do, for PyTorch
+comes with it, and takes seconds.
+"""
+
+import atexit
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from minimodels import __version__
-from minimodels.data.texts import read_text
-from minimodels.errors import InputError, hushed
-from minimodels.recipes import RECIPES, Recipe, find_recipe
-from minimodels.recipes.flags import Parser, add_flags, parse_settings
-from minimodels.recipes.runs import CONFIG, disk_problem, open_run
-from minimodels.recipes.wording import did_you_mean, listing, shortened
-from minimodels.training import distributed
+from minimodels.errors import InputError, did_you_mean, disk_problem, hushed, listing, no_memory
+from minimodels.recipes import RECIPES
 
 SILENCE = 1.0
 """Seconds that a process waits in which another one speaks: torchrun ends all of them as soon as one has gone."""
+
+STOPPED = "Stopped by Ctrl-C."
+
+COMMANDS = ("train", "evaluate", "predict", "generate")
 
 USAGE = """usage: minimodels COMMAND ...
 
@@ -29,6 +34,21 @@ USAGE = """usage: minimodels COMMAND ...
   --version                    print the version
 
 Every command and recipe explains itself: minimodels train cnn --help"""
+
+HELP = {
+    "train": "\n".join(
+        (
+            "usage: minimodels train RECIPE [flags]\n",
+            *(f"  {name:<12} {purpose}" for name, purpose in RECIPES.items()),
+            "\nThe flags of a recipe: minimodels train cnn --help",
+        )
+    ),
+    "evaluate": "usage: minimodels evaluate RUN [flags]\n\n"
+    "measure the model of a run folder on test data; minimodels evaluate RUN --help lists the flags of its recipe",
+    "predict": "usage: minimodels predict RUN INPUT ... [flags]\n\n"
+    "let the model answer to your own pictures or texts; minimodels predict RUN --help lists the flags of its recipe",
+}
+"""What is said of a command as long as it is not known what for; `generate` has flags of its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,8 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     status = answered(list(sys.argv[1:] if argv is None else argv))
-    if distributed.launched():
-        distributed.leave(status)
+    atexit.unregister(_deaf)
+    atexit.register(_deaf)  # what is registered last comes first, before what libraries do at the end
+    if "RANK" in os.environ:
+        from minimodels.training import distributed
+
+        if distributed.launched():
+            distributed.leave(status)
     return status
 
 
@@ -69,12 +94,17 @@ def answered(argv: list[str]) -> int:
     except InputError as error:
         return _failed(error, str(error))
     except KeyboardInterrupt as stop:
-        return _failed(stop, str(stop) or "Stopped by Ctrl-C.")
+        return _failed(stop, str(stop) or STOPPED)
     except BrokenPipeError:  # the reader of our output has gone, so nothing more can be said to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except OSError as error:
         return _failed(error, disk_problem(error))
+    except (MemoryError, RuntimeError) as error:
+        reason = no_memory(error)
+        if not reason:
+            raise
+        return _failed(error, f"out of memory ({reason}): ask for less, or take a machine with more.")
 
 
 def run(argv: list[str]) -> int:
@@ -89,140 +119,63 @@ def run(argv: list[str]) -> int:
     Raises:
         InputError: there is no such command, or it was called wrongly.
     """
-    commands = {"train": train, "evaluate": evaluate, "predict": predict, "generate": generate}
     match argv:
-        case []:
-            print(USAGE, file=sys.stderr)
+        case [] | ["train"]:
+            print(HELP["train"] if argv else USAGE, file=sys.stderr)
             return 2
         case ["-h" | "--help", *_]:
             print(USAGE)
         case ["--version", *_]:
             print(f"minimodels {__version__}")
-        case [name, *rest] if name in commands:
-            return commands[name](rest)
+        case [name, "-h" | "--help", *_] if name in HELP:
+            print(HELP[name])
+        case [name, *rest] if name in COMMANDS:
+            with _importing():
+                from minimodels.recipes import commands
+            getattr(commands, name)(rest)
         case [name, *_]:
-            hint = did_you_mean(name, commands)
-            raise InputError(f"{name}: there is no such command, only {listing(commands)}{hint}")
+            hint = did_you_mean(name, COMMANDS)
+            raise InputError(f"{name}: there is no such command, only {listing(COMMANDS)}{hint}")
     return 0
 
 
-def train(argv: list[str]) -> int:
-    """Train the model of a recipe.
-
-    Args:
-        argv: the recipe's name and its flags.
-
-    Returns:
-        The exit status.
+@contextmanager
+def _importing() -> Iterator[None]:
+    """While PyTorch is imported Ctrl-C ends the process at once: nothing is begun, and an import that is broken off
+    inside of a library fails in whatever way the library likes.
     """
-    recipes = "\n".join(f"  {name:<12} {purpose}" for name, purpose in RECIPES.items())
-    usage = f"usage: minimodels train RECIPE [flags]\n\n{recipes}\n\nThe flags of a recipe: minimodels train cnn --help"
-    match argv:
-        case []:
-            print(usage, file=sys.stderr)
-            return 2
-        case ["-h" | "--help", *_]:
-            print(usage)
-            return 0
-    name, *flags = argv
-    with distributed.said_once():
-        recipe = find_recipe(name)
-        chosen: Any = parse_settings(recipe.settings, name, flags, f"minimodels train {name}")
-    with distributed.joined(chosen.device, chosen.timeout):
-        recipe.train(chosen)
-    return 0
+    ours = threading.current_thread() is threading.main_thread()  # which alone may listen
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if _rank() == "0":
+            os.write(2, f"minimodels: {STOPPED}\n".encode())
+        os._exit(2)
+
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def evaluate(argv: list[str]) -> int:
-    """Measure the model of a run folder.
-
-    Args:
-        argv: the run folder and flags.
-
-    Returns:
-        The exit status.
-    """
-    if _asks_for_help(argv, "evaluate RUN [flags]", "measure the model of a run folder on test data"):
-        return 0
-    folder, recipe, values = _opened("evaluate", argv)
-    parser = Parser(f"minimodels evaluate {folder}", "Measure the model of this run folder on test data.")
-    add_flags(parser, recipe.settings, recipe.evaluation_flags)
-    given = vars(parser.parse(argv[1:]))
-    recipe.evaluate(folder, recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given))
-    return 0
-
-
-def predict(argv: list[str]) -> int:
-    """Let the model of a run folder answer to the user's own inputs.
-
-    Args:
-        argv: the run folder, the inputs and flags.
-
-    Returns:
-        The exit status.
-    """
-    if _asks_for_help(argv, "predict RUN INPUT ... [flags]", "let the model answer to your own pictures or texts"):
-        return 0
-    folder, recipe, values = _opened("predict", argv)
-    parser = Parser(f"minimodels predict {folder}", "Let the model of this run folder answer to your own inputs.")
-    parser.add_argument("inputs", nargs="*" if recipe.reads_text else "+", metavar="INPUT", help=recipe.inputs)
-    if recipe.reads_text:
-        parser.add_argument("--text", action="append", default=[], help="a text itself; may be given several times")
-    add_flags(parser, recipe.settings, recipe.prediction_flags)
-    given = vars(parser.parse(argv[1:]))
-    inputs = given.pop("inputs")
-    if recipe.reads_text:
-        inputs = _texts(inputs, given.pop("text"), f"minimodels predict {folder}")
-    chosen = recipe.settings.from_json(values, str(folder / CONFIG)).for_evaluation(**given)
-    recipe.predict(folder, chosen, inputs)
-    return 0
-
-
-def generate(argv: list[str]) -> int:
-    """Let a language model go on with a text.
-
-    Args:
-        argv: the model and flags.
-
-    Returns:
-        The exit status.
-    """
-    from minimodels.recipes import writing  # the other commands need not wait for models and tokenizers
-
-    writing.run(argv)
-    return 0
-
-
-def _texts(paths: list[str], texts: list[str], command: str) -> list[tuple[str, str]]:
-    """Texts with what to call them: the path of a file, or the beginning of a text of the command line."""
-    if not paths and not texts:
-        raise InputError(f'{command}: give a text file, or a text itself: --text "...".')
-    return [(path, read_text(Path(path))) for path in paths] + [(shortened(text), text) for text in texts]
-
-
-def _asks_for_help(argv: list[str], usage: str, purpose: str) -> bool:
-    """Whether help is wanted before there is a run folder; it is then printed."""
-    wanted = argv[:1] in (["-h"], ["--help"])
-    if wanted:
-        command = usage.split()[0]
-        print(f"usage: minimodels {usage}\n\n{purpose}; minimodels {command} RUN --help lists the flags of its recipe")
-    return wanted
-
-
-def _opened(command: str, argv: list[str]) -> tuple[Path, Recipe, dict[str, Any]]:
-    """The run folder that a command line names first, its recipe and the values of its settings."""
-    if not argv or argv[0].startswith("-"):
-        raise InputError(f"minimodels {command}: name a run folder first, such as runs/cnn-digits.")
-    folder = Path(argv[0])
-    name, values = open_run(folder)
-    return folder, find_recipe(name), values
+def _deaf() -> None:
+    """At the end of the process there is nothing left that Ctrl-C could stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _failed(error: BaseException, sentence: str) -> int:
     """Say what is wrong, unless another process does, and give the status that stands for it."""
-    rank = os.environ.get("RANK", "0") if distributed.launched() else "0"
+    rank = _rank()
     if hushed(error):
         time.sleep(SILENCE)
     else:
         print(f"minimodels{f' (process {rank})' if rank != '0' else ''}: {sentence}", file=sys.stderr)
     return 2
+
+
+def _rank() -> str:
+    """The number of this process among those that torchrun has started; that of a process alone is 0."""
+    return os.environ.get("RANK", "0") if "MASTER_ADDR" in os.environ else "0"

@@ -1,7 +1,11 @@
 """What is said when something given to us is wrong: one sentence that names it and the remedy."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
+"""What PyTorch says on a CPU, where it has no class of its own for it."""
 
 
 class InputError(ValueError):
@@ -75,3 +79,45 @@ def listing(words: Iterable[str]) -> str:
     """
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
+
+
+def disk_problem(error: OSError) -> str:
+    """An error of the file system as one sentence with a remedy.
+
+    Args:
+        error: what was raised.
+
+    Example:
+        >>> disk_problem(OSError(errno.ENOSPC, "No space left on device", "runs/cnn-digits"))
+        'runs/cnn-digits: no space left on device; free some space or choose another disk with --out.'
+    """
+    remedies = {
+        errno.ENOSPC: "free some space or choose another disk with --out",
+        errno.EDQUOT: "free some space or choose another disk with --out",
+        errno.EFBIG: "choose another disk with --out",
+        errno.EACCES: "change its permissions or choose another place",
+        errno.EPERM: "change its permissions or choose another place",
+        errno.EROFS: "choose another place",
+    }
+    remedy = remedies.get(error.errno or 0, "check the path")
+    reason = (error.strerror or str(error)).lower()
+    return f"{error.filename or 'a file'}: {reason}; {remedy}."
+
+
+def no_memory(error: BaseException) -> str:
+    """What an error says of memory that is not to be had, on one line; nothing where it is about something else.
+
+    Args:
+        error: that was raised, by PyTorch, NumPy or Python.
+
+    Example:
+        >>> no_memory(MemoryError("Unable to allocate 35.5 PiB"))
+        'Unable to allocate 35.5 PiB'
+        >>> no_memory(ValueError("no number"))
+        ''
+    """
+    said = str(error).strip()
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # of a graphics card
+    if not known and not (isinstance(error, RuntimeError) and any(words in said for words in MEMORY)):
+        return ""
+    return said.splitlines()[0].rstrip(".") if said else "no more memory"

@@ -123,6 +123,12 @@ def test_help_of_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--lr" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["train", "--help"], ["predict", "-h"], ["trian"]])
+def test_what_commands_there_are_is_said_without_pytorch(words: list[str]) -> None:
+    code = f"import sys, minimodels.cli; minimodels.cli.main({words}); print('torch' in sys.modules)"
+    assert shell("-c", code).stdout.endswith("False\n")
+
+
 def test_help_of_a_recipe_does_not_wait_for_matplotlib() -> None:
     code = """
 import sys, minimodels.cli
@@ -271,6 +277,49 @@ def test_ctrl_c_stops_a_real_run_with_one_sentence(tmp_path: Path) -> None:
     assert main(["evaluate", str(out)]) == 0
     state = States(out / "checkpoints").load()
     assert int(found[1]) == state["step"] == 23 * state["epoch"] + state["batch"]
+
+
+SLOW_TORCH = """
+import sys, time
+print("importing", flush=True)
+try:
+    time.sleep(60)
+except BaseException:
+    raise ImportError("whatever a library makes of it") from None
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent to a process of its own only on POSIX")
+@pytest.mark.parametrize("door", [["-m", "minimodels", "train"], [str(ROOT / "train.py")]])
+def test_ctrl_c_while_pytorch_is_imported_is_one_sentence(door: list[str], tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text(SLOW_TORCH)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    process = subprocess.Popen(
+        [sys.executable, *door, "cnn"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (2, "minimodels: Stopped by Ctrl-C.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent to a process of its own only on POSIX")
+def test_ctrl_c_at_the_end_of_the_process_says_nothing_more() -> None:
+    code = "import atexit, os, signal, sys; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    answer = shell("-c", f"{code}; from minimodels.cli import main; sys.exit(main(['xyz']))")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("minimodels: xyz: ")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("hidden", [10**8, 10**13])
+def test_a_model_that_no_machine_can_hold(hidden: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("a text to learn from\n" * 20)
+    words = ["train", "char-lstm", "--data", tmp_path / "text.txt", "--out", tmp_path / "run", "--hidden", hidden]
+    sentence = refused(capsys, *words)
+    assert sentence.startswith("minimodels: out of memory (")
+    assert sentence.endswith("): ask for less, or take a machine with more.")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes break this way only on POSIX")

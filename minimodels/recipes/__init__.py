@@ -9,7 +9,8 @@ training_settings.py  the settings that all of them have
 measuring.py  a trained model, measured again
 recipe.py     what a recipe is, and the list of them
 settings.py   a dataclass of settings: types, limits, help
-flags.py      the command line made from it
+commands.py   what the command line does
+flags.py      the flags that are made from the settings
 wording.py    words for messages
 runs.py       the run folder, and its config.json, which repeats the run
 """

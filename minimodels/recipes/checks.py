@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from minimodels.errors import InputError
+from minimodels.errors import InputError, no_memory
 from minimodels.training import EPOCHS, TensorBoard, World, blocks
 from minimodels.training.distributed import starter
 
@@ -64,12 +64,12 @@ def memory_explained(chosen: "TrainingSettings", model: torch.nn.Module) -> Iter
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # on a CPU PyTorch has no class of its own for it
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        reason = no_memory(error)
+        if not reason:
             raise
         cheaper = "" if chosen.recompute or not blocks(model) else "go on with --resume --recompute, or "
         narrower = " or with --precision bfloat16" if chosen.precision == "float32" else ""
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error) else "no more memory"
         raise InputError(
             f"out of memory ({reason}): {cheaper}begin a new run with a lower --batch-size (now {chosen.batch_size}) "
             f"and an --accumulate that is higher by as much{narrower}; what was saved stays as it is."

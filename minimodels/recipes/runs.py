@@ -1,7 +1,6 @@
 """The run folder: where a training run leaves everything it made, and nothing of another run is ever touched."""
 
 import dataclasses
-import errno
 import itertools
 import json
 import os
@@ -246,26 +245,3 @@ def guarded(folder: Path, recipe: str) -> Iterator[None]:
         kept = f"the run as it was after step {int(states[-1].name.split('-')[1]):,}" if states else "its settings"
         command = shlex.join([*starter(), "train", recipe, "--out", str(folder), "--resume"])
         raise KeyboardInterrupt(f"Stopped {how}: go on with `{command}`; {folder} keeps {kept}.") from None
-
-
-def disk_problem(error: OSError) -> str:
-    """An error of the file system as one sentence with a remedy.
-
-    Args:
-        error: what was raised.
-
-    Example:
-        >>> disk_problem(OSError(errno.ENOSPC, "No space left on device", "runs/cnn-digits"))
-        'runs/cnn-digits: no space left on device; free some space or choose another disk with --out.'
-    """
-    remedies = {
-        errno.ENOSPC: "free some space or choose another disk with --out",
-        errno.EDQUOT: "free some space or choose another disk with --out",
-        errno.EFBIG: "choose another disk with --out",
-        errno.EACCES: "change its permissions or choose another place",
-        errno.EPERM: "change its permissions or choose another place",
-        errno.EROFS: "choose another place",
-    }
-    remedy = remedies.get(error.errno or 0, "check the path")
-    reason = (error.strerror or str(error)).lower()
-    return f"{error.filename or 'a file'}: {reason}; {remedy}."

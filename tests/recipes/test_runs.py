@@ -1,12 +1,9 @@
 """The run folder: always a new one, and whatever stops a run is said together with its name."""
 
-import errno
 import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minimodels.checkpoint import States
 from minimodels.errors import InputError
@@ -16,7 +13,6 @@ from minimodels.recipes.runs import (
     CONFIG,
     MODEL,
     PRETRAINED,
-    disk_problem,
     guarded,
     new_run,
     open_run,
@@ -115,11 +111,3 @@ def test_ctrl_c_says_what_is_kept(tmp_path: Path) -> None:
     assert stop() == f"Stopped by Ctrl-C: {goes_on}; {tmp_path} keeps its settings."
     States(tmp_path / CHECKPOINTS).save(1200, {})
     assert stop() == f"Stopped by Ctrl-C: {goes_on}; {tmp_path} keeps the run as it was after step 1,200."
-
-
-@given(number=st.sampled_from(sorted(errno.errorcode)))
-def test_every_disk_error_is_one_sentence(number: int) -> None:
-    sentence = disk_problem(OSError(number, "Some Reason", "runs/x"))
-    assert sentence.startswith("runs/x: some reason; ")
-    assert sentence.endswith(".")
-    assert "\n" not in disk_problem(OSError("no number at all"))
