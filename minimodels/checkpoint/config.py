@@ -76,8 +76,9 @@ class PretrainedConfig:
             token=token,
             local_files_only=local_files_only,
         )
+        values = read_json(path)
         try:
-            return cls.from_dict(read_json(path))
+            return cls.from_dict(values)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
