@@ -30,6 +30,8 @@ from minimodels.recipes.wording import did_you_mean, flag, listing
 LARGEST = 2**63 - 1
 """The largest whole number that PyTorch can hold; no setting may be larger."""
 
+GREATEST = 1e30
+"""The largest of all other numbers: far below the end of float32 (3.4e38), where what is computed from it overflows."""
 
 COMPARISONS = {"at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
 
@@ -189,8 +191,9 @@ class Kind(NamedTuple):
         for words, limit in self.limits.items():
             if limit is not None and not COMPARISONS[words](number, limit):
                 raise InputError(f"{where}: must be {words} {limit}.")
-        if abs(number) > LARGEST and self.base is int:
-            raise InputError(f"{where}: must be at most {LARGEST}.")
+        most = LARGEST if self.base is int else GREATEST
+        if abs(number) > most:
+            raise InputError(f"{where}: must be {f'at most {most}' if number > 0 else f'at least -{most}'}.")
         return number
 
     def _text(self, value: Any, where: str) -> Any:

@@ -50,7 +50,7 @@ class TrainingSettings(Settings):
     keep_checkpoints: int = setting(2, "how many of the newest checkpoints stay", at_least=1)
     tensorboard: bool = setting(False, "write event files for TensorBoard too; needs minimodels[tensorboard]")
     shard: bool = setting(False, "with torchrun: give each process a part of the model (FSDP2), not all of it")
-    timeout: float = setting(600, "with torchrun: seconds that a process waits for the others", above=0)
+    timeout: float = setting(600, "with torchrun: seconds a process waits for the others", above=0, at_most=1_000_000)
 
 
 FREE = (
