@@ -20,7 +20,7 @@ from minimodels.recipes.recipe import find_recipe
 from minimodels.recipes.runs import CONFIG, open_run
 from minimodels.recipes.settings import Settings, setting, settings
 from minimodels.recipes.wording import flag, listing
-from minimodels.text import GPT2Tokenizer, StreamingDecoder, Tokenizer
+from minimodels.text import GPT2Tokenizer, StreamingDecoder, Tokenizer, load_tokenizer
 from minimodels.training import find_device
 from minimodels.training.progress import say
 
@@ -28,6 +28,9 @@ PUBLISHED = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM"}
 """The model for each `model_type` of a published config.json."""
 
 TEMPERATURE = 0.8
+
+NEW_TOKENS = 100
+"""Tokens that are written where nobody says how many, if the model reads as many."""
 
 
 @settings
@@ -37,7 +40,11 @@ class WritingSettings(Settings):
     prompt: str | None = setting(None, "the text to go on with (default: the model begins by itself)")
     prompt_file: Path | None = setting(None, "the same from a UTF-8 file, as it stands there, line end and all")
     stream: bool = setting(False, "print the text as it is made, in whole characters")
-    max_new_tokens: int = setting(100, "tokens that are written at most", at_least=1)
+    max_new_tokens: int | None = setting(
+        None,
+        f"tokens that are written at most (default: {NEW_TOKENS}, or as many as there is room for)",
+        at_least=1,
+    )
     min_new_tokens: int | None = setting(None, "tokens that are written at least", at_least=0)
     temperature: float | None = setting(
         None,
@@ -171,7 +178,7 @@ def load(name: str, chosen: WritingSettings) -> Writer:
     if kind not in PUBLISHED:
         raise InputError(f"{path}: has the model_type {kind}; models that write are {listing(PUBLISHED)}.")
     model = getattr(models, PUBLISHED[kind]).from_pretrained(name, dtype=dtype, device=device)
-    return Writer(model, GPT2Tokenizer.from_pretrained(name))
+    return Writer(model, load_tokenizer(name) if Path(name).is_dir() else GPT2Tokenizer.from_pretrained(name))
 
 
 def _of_run(folder: Path, device: str, dtype: torch.dtype | None) -> Writer:
@@ -202,7 +209,9 @@ def write(writer: Writer, prompt: str | None, arguments: dict[str, Any], chosen:
     """
     model, tokenizer = writer
     ids = None if prompt is None else tokenizer.encode(prompt)
-    begun = prompt or ""
+    begun, start = prompt or "", 1 if ids is None else len(ids)
+    if chosen.max_new_tokens is None:
+        arguments = arguments | {"max_new_tokens": _room(model, start)}
     if chosen.stop is not None:
         arguments = arguments | {"stop_strings": [chosen.stop], "tokenizer": tokenizer}
     if chosen.stream:
@@ -211,7 +220,6 @@ def write(writer: Writer, prompt: str | None, arguments: dict[str, Any], chosen:
         tokens = model.stream(ids, **arguments)
         pieces = text_pieces(tokens, StreamingDecoder(tokenizer, skip_special_tokens=True))
         return [_printed(itertools.chain([begun], pieces))]
-    start = 1 if ids is None else len(ids)
     written = model.generate(ids, **arguments)[:, start:].tolist()
     texts = [begun + tokenizer.decode(tokens, skip_special_tokens=True) for tokens in written]
     for number, text in enumerate(texts, start=1):
@@ -219,6 +227,12 @@ def write(writer: Writer, prompt: str | None, arguments: dict[str, Any], chosen:
             say(f"--- {number} of {len(texts)}")
         say(text)
     return texts
+
+
+def _room(model: Any, start: int) -> int:
+    """How many tokens are written by default; a prompt that leaves room for none is refused by `generate`."""
+    context = getattr(model.config, "max_position_embeddings", None)
+    return NEW_TOKENS if context is None else max(1, min(NEW_TOKENS, context - start))
 
 
 def _printed(pieces: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from minimodels.recipes import writing
 from minimodels.recipes.char_lstm import CharLSTMSettings
 from minimodels.recipes.recipe import find_recipe
 from minimodels.recipes.runs import write_config
-from minimodels.text import GPT2Tokenizer
+from minimodels.text import CharTokenizer, GPT2Tokenizer
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "从前有座山"
@@ -96,6 +96,26 @@ def test_where_a_text_begins_and_stops(published: Path, tmp_path: Path, capsys: 
     stop = next(character for character in whole[3:] if character.isalnum())
     text = generate(capsys, published, "--prompt", "ab", *words, "--stop", stop)
     assert text == whole[: whole.index(stop, 2) + 1] + "\n"
+
+
+@pytest.mark.parametrize("flags", [[], ["--stream"]])
+def test_where_nobody_says_how_long_it_is_as_long_as_the_model_reads(
+    flags: list[str], published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [published, "--prompt", "ab", "--seed", 0, *flags]
+    text = generate(capsys, *words)
+    assert text == generate(capsys, *words, "--max-new-tokens", 62)
+    assert refused(capsys, published, "--prompt", "a" * 64).startswith("the prompt has 64 tokens and the model reads")
+
+
+def test_a_folder_with_any_tokenizer_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = {"bos_token_id": None, "eos_token_id": None}
+    config = GPT2Config(vocab_size=3, n_positions=8, n_embd=8, n_layer=1, n_head=2, **ends)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    CharTokenizer("abc").save_pretrained(tmp_path)
+    text = generate(capsys, tmp_path, "--prompt", "ab", "--seed", 0)
+    assert text.startswith("ab")
+    assert set(text) <= set("abc\n")
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # within PyTorch
