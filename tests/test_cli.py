@@ -189,7 +189,7 @@ def test_a_run_of_a_device_that_is_not_here(finished: Path, tmp_path: Path, caps
     assert "--device cuda:99: there is no such device here; choose --device auto, --device cpu" in sentence
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "other model", "noise", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "other model", "noise", "empty", "no numbers"])
 def test_a_checkpoint_that_cannot_be_used(
     damage: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,6 +205,10 @@ def test_a_checkpoint_that_cannot_be_used(
             save_model(path, ConvNet(classes=26))
         case "noise":
             path.write_bytes(os.urandom(1000))
+        case "no numbers":
+            spoiled = ConvNet()
+            spoiled.classifier[2].bias.data[3] = torch.nan
+            save_model(path, spoiled)
         case _:
             path.touch()
     sentence = refused(capsys, "evaluate", tmp_path)

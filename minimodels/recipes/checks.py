@@ -11,6 +11,7 @@ import torch
 from minimodels.errors import InputError, no_memory
 from minimodels.training import EPOCHS, TensorBoard, World, blocks
 from minimodels.training.distributed import starter
+from minimodels.training.finiteness import first_spoiled
 
 if TYPE_CHECKING:
     from minimodels.recipes.plan import Plan
@@ -49,6 +50,21 @@ def check(recipe: str, chosen: "TrainingSettings", plan: "Plan", world: World) -
             f"--batch-size {chosen.batch_size}: there are {plan.train.samples} samples to train on, which do not fill "
             f"a batch; lower it."
         )
+
+
+def check_weights(model: torch.nn.Module, source: Path) -> None:
+    """Whether the weights that were read can be computed with.
+
+    Args:
+        model: that has them.
+        source: where they were read, for the message.
+
+    Raises:
+        InputError: one is not finite.
+    """
+    name = first_spoiled(model)
+    if name:
+        raise InputError(f"{source}: the weights of {name} are not finite numbers; take another copy, or train again.")
 
 
 @contextmanager

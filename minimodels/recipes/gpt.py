@@ -15,6 +15,7 @@ from minimodels.errors import InputError
 from minimodels.files import replacing
 from minimodels.inspection import report
 from minimodels.models import GPT2LMHeadModel
+from minimodels.recipes.checks import check_weights
 from minimodels.recipes.fitting import fit, prepare
 from minimodels.recipes.gpt_data import Split, byte_lengths, check_length, load_text, tokens_of
 from minimodels.recipes.gpt_model import Guess, Guessing, bits_per_byte, optimizer, pretrained, started
@@ -134,10 +135,11 @@ def language_model(folder: Path, chosen: GPTSettings) -> tuple[GPT2LMHeadModel, 
         chosen: device and threads.
 
     Raises:
-        InputError: a file is missing or damaged.
+        InputError: a file is missing or damaged, or the weights are not finite.
     """
     device = prepare(chosen)
     model, tokenizer = pretrained(str(folder))
+    check_weights(model, folder / PRETRAINED)
     return model.to(device), tokenizer
 
 

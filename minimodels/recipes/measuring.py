@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minimodels.checkpoint import load_model
 from minimodels.inspection import report
+from minimodels.recipes.checks import check_weights
 from minimodels.recipes.fitting import prepare
 from minimodels.recipes.runs import MODEL
 from minimodels.recipes.summary import shown
@@ -35,9 +36,13 @@ def restored(
         loss: (outputs, targets) → mean loss.
         metrics: name → function of (outputs, targets).
         count: targets → number of terms that the loss averages over.
+
+    Raises:
+        InputError: the file is missing, damaged or of another model, or its weights are not finite.
     """
     device = prepare(chosen)
     load_model(folder / MODEL, model)
+    check_weights(model, folder / MODEL)
     return Trainer(model, loss, metrics=metrics, count=count, device=device, precision=chosen.precision)
 
 

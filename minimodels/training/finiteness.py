@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minimodels.shards import own
 
@@ -53,6 +53,24 @@ def look(value: Any, masks: bool = False) -> Look:
             largest = max(largest, -low, high)
         some = True
     return Look(largest, some, flaw)
+
+
+def first_spoiled(model: nn.Module) -> str:
+    """Name the first parameter of a model that holds something other than finite numbers; nothing where none does.
+
+    Args:
+        model: whose parameters are looked at.
+
+    Cost: reads every parameter once, and waits for the answer of each.
+
+    Example:
+        >>> first_spoiled(nn.ParameterDict({"gain": torch.tensor([1.0, math.nan])}))
+        'gain'
+    """
+    for name, parameter in model.named_parameters():
+        if not bool(own(parameter.detach()).isfinite().all()):
+            return name
+    return ""
 
 
 def _is_mask(tensor: Tensor) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from minimodels.checkpoint import States
 from minimodels.errors import InputError
-from minimodels.shards import own
+from minimodels.training.finiteness import first_spoiled
 from minimodels.training.logging import Record
 from minimodels.training.metrics import Totals
 
@@ -135,9 +135,9 @@ def check_weights(model: torch.nn.Module, step: int) -> None:
         ...
         minimodels.errors.InputError: the weights of gain are not finite after step 7: the state before is kept; ...
     """
-    for name, parameter in model.named_parameters():
-        if not bool(own(parameter.detach()).isfinite().all()):
-            raise InputError(
-                f"the weights of {name} are not finite after step {step}: the state before is kept; "
-                f"lower the learning rate (lr; --lr) or clip the gradient (clip_norm; --clip-norm)."
-            )
+    name = first_spoiled(model)
+    if name:
+        raise InputError(
+            f"the weights of {name} are not finite after step {step}: the state before is kept; "
+            f"lower the learning rate (lr; --lr) or clip the gradient (clip_norm; --clip-norm)."
+        )
