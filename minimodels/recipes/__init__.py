@@ -2,6 +2,7 @@
 
 cnn.py        ConvNet on handwritten digits, MNIST or Fashion-MNIST
 pictures.py   what every network that tells pictures apart has in common
+lstm.py       LSTM on texts and numbers; lstm_settings.py, lstm_data.py and lstm_model.py are its parts
 gpt.py        GPT on a text; gpt_settings.py, gpt_presets.py, gpt_data.py and gpt_model.py are its parts
 fitting.py    how all of them are trained: the loop with its run folder, the summary
 plan.py       what a recipe puts into it

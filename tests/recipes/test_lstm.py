@@ -10,11 +10,11 @@ import torch
 from minimodels import nn
 from minimodels.checkpoint import load_tensors
 from minimodels.cli import main
-from minimodels.data import TextSet
+from minimodels.data import TextSet, Vocabulary
 from minimodels.data.sequences import _sums
 from minimodels.errors import InputError
 from minimodels.models import LSTMClassifier, TextClassifier
-from minimodels.recipes import lstm, lstm_data
+from minimodels.recipes import lstm, lstm_data, lstm_model
 from minimodels.recipes.lstm import LSTMSettings, evaluate, predict, train
 from minimodels.recipes.lstm_data import Loaded
 from minimodels.recipes.runs import read_config
@@ -23,7 +23,7 @@ from minimodels.recipes.runs import read_config
 @pytest.fixture(autouse=True)
 def quick(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pictures and a short baseline: both have tests of their own."""
-    monkeypatch.setattr(lstm, "BIGRAM_EPOCHS", 1)
+    monkeypatch.setattr(lstm_model, "BIGRAM_EPOCHS", 1)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_the_models_that_settings_describe() -> None:
     assert isinstance(model, LSTMClassifier)
     assert (model.lstm.num_layers, model.lstm.input_size) == (1, 2)
     chosen = LSTMSettings(data="sst2").resolved()
-    text = lstm.build(chosen, lstm.Vocabulary("words", ["a"]))
+    text = lstm.build(chosen, Vocabulary("words", ["a"]))
     assert isinstance(text, TextClassifier)
     assert text.embedding.weight.shape == (3, 100)
     assert (text.classifier.lstm.num_layers, text.classifier.lstm.hidden_size, text.classifier.lstm.dropout) == (
@@ -219,6 +219,16 @@ def test_who_was_trained_on_one_set_of_reviews_is_not_measured_on_the_other() ->
     assert LSTMSettings(data="imdb", data_dir=Path("x")).for_evaluation(device="cpu").data_dir == Path("x")
 
 
+@pytest.mark.parametrize(
+    ("data", "other"),
+    [("sst2", "adding"), ("prose-or-code", "digits-rows"), ("adding", "imdb"), ("adding", "digits-rows")],
+)
+def test_who_was_trained_on_texts_is_not_measured_on_numbers(data: str, other: str) -> None:
+    with pytest.raises(InputError, match=f"--data {other}: is of another kind than {data}, which is all"):
+        LSTMSettings(data=data).for_evaluation(data=other)
+    assert LSTMSettings(data="adding").for_evaluation(data="adding", length=9).length == 9
+
+
 def test_a_text_without_a_token_is_named() -> None:
     with pytest.raises(InputError, match=r"text 2 .* has no token in it"):
-        lstm_data.encoded(["a", " \n"], lstm.Vocabulary("words", ["a"]))
+        lstm_data.encoded(["a", " \n"], Vocabulary("words", ["a"]))
