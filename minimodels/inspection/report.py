@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 HINT = "For pictures of the run: pip install matplotlib"
 INK, MUTED, GRID = "#1f2430", "#7a8190", "#e6e8ec"
 TRAIN, TEST, WRONG = "#9aa7bd", "#1f5fbf", "#c23b3b"
+
+OTHER_SCRIPTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans GB", "Arial Unicode MS", "Microsoft YaHei", "SimHei"),
+)
+"""Fonts with the characters that matplotlib's own lacks, of which most systems have one: a title names the data."""
 
 
 def can_draw() -> bool:
@@ -159,8 +166,18 @@ def _figure(width: float, height: float, title: str, layout: "Literal['constrain
 
     figure = Figure(figsize=(width, height), dpi=160, layout=layout, facecolor="white")
     top = None if layout else 1 - 0.08 / height  # a layout engine finds the place by itself
-    figure.suptitle(title, x=0.12 / width, y=top, ha="left", va="top", color=INK, fontsize=11, weight="bold")
+    place: dict[str, Any] = {"x": 0.12 / width, "y": top, "ha": "left", "va": "top"}
+    plain: dict[str, Any] = {"family": _family(), "parse_math": False}  # the names of files may hold anything
+    figure.suptitle(title, color=INK, fontsize=11, weight="bold", **place, **plain)
     return figure
+
+
+def _family() -> list[str]:
+    """The font of a title, and those that stand in where it lacks a character."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["sans-serif", *(name for name in OTHER_SCRIPTS if name in installed)]
 
 
 def _tiles(
@@ -210,5 +227,6 @@ def _line(axes: Any, epochs: Sequence[float], values: Sequence[float], label: st
 
 def _save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG in one atomic step."""
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # an empty box says the same
         figure.savefig(temporary, format="png")

@@ -52,6 +52,20 @@ def test_curves_show_every_quantity_with_its_last_value(tmp_path: Path, figures:
     assert loss.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("title", ["GPT on 红楼梦.txt", "CharLSTM on $x_$.txt", "LSTM on 😀, 50 %", "a\nb"])
+def test_a_title_may_hold_whatever_the_name_of_a_file_can(tmp_path: Path, title: str) -> None:
+    report.curves([{"epoch": 1, "loss": 1.0}], tmp_path / "curves.png", title)
+    assert is_png(tmp_path / "curves.png")
+
+
+def test_other_scripts_are_drawn_in_a_font_that_has_them(
+    tmp_path: Path, figures: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "OTHER_SCRIPTS", ("No Such Font", "DejaVu Serif"))
+    report.curves([{"epoch": 1, "loss": 1.0}], tmp_path / "curves.png", "title")
+    assert figures[0]._suptitle.get_fontfamily() == ["sans-serif", "DejaVu Serif"]
+
+
 @pytest.mark.parametrize("loss", [[0.0], [0.0, 0.0], [1e-30, 1e30], [-1.0, -2.0], [2.3]])
 def test_curves_of_odd_losses_can_be_drawn(tmp_path: Path, loss: list[float]) -> None:
     records = [{"epoch": epoch, "loss": value} for epoch, value in enumerate(loss, start=1)]
