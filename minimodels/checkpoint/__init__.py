@@ -3,6 +3,7 @@
 config      PretrainedConfig: a model's settings, as config.json has them
 pretrained  PretrainedModel: `from_pretrained` and `save_pretrained`
 weights     save_model, load_model, load_tensors: one model, one file
+tensors     the tensors of a model by name: what is written of it, and what fits it
 
 states      States: the training states of a run, numbered; the newest one is always whole
 state       write_state, read_state: one state, a folder that comes back to the last bit, on any number of processes

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from minimodels.checkpoint.processes import rank
-from minimodels.checkpoint.weights import apart, checksum, write_tensors
+from minimodels.checkpoint.tensors import apart
+from minimodels.checkpoint.weights import checksum, write_tensors
 from minimodels.errors import InputError
 from minimodels.files import replacing
 

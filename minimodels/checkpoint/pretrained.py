@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from minimodels.checkpoint.config import PretrainedConfig, read_json
-from minimodels.checkpoint.weights import distinct, fill, load_tensors, plain, write_tensors
+from minimodels.checkpoint.tensors import distinct, fill, plain
+from minimodels.checkpoint.weights import load_tensors, write_tensors
 from minimodels.errors import InputError
 from minimodels.files import replacing, write_json
 from minimodels.hub import find_file

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minimodels.checkpoint.weights import plain
+from minimodels.checkpoint.tensors import plain
 from minimodels.errors import InputError
 from minimodels.functional.precision import accumulator
 from minimodels.shards import own

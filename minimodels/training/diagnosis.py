@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from minimodels.checkpoint.weights import plain
+from minimodels.checkpoint.tensors import plain
 from minimodels.training.finiteness import INFINITY, NAN, Look, look, tensors_in
 
 
