@@ -149,13 +149,16 @@ def load(data: str) -> tuple[str, str]:
         data: "topics", a text file, or a folder of .txt files, which are put one behind the other.
 
     Raises:
-        InputError: there is no such file, it is not UTF-8, or too short.
+        InputError: there is no such file, and none in a folder, it is not UTF-8, or too short.
     """
     path = Path(data)
     if data == "topics":
         text = "\n\n".join(load_topics())
     elif path.is_dir():
-        text = "\n\n".join(read_text(each) for each in sorted(path.glob("*.txt")))
+        files = sorted(each for each in path.iterdir() if each.suffix == ".txt")
+        if not files:
+            raise InputError(f"--data {data}: has no .txt file; give something to read.")
+        text = "\n\n".join(map(read_text, files))
     else:
         text = read_text(path)
     cut = len(text) - math.ceil(TEST_SHARE * len(text))

@@ -128,11 +128,19 @@ def tokens_of(text: str, tokenizer: Tokenizer) -> Tokens:
     Args:
         text: any.
         tokenizer: what encodes it, if it is not there yet.
+
+    Raises:
+        InputError: nothing can be written there.
     """
-    folder = cache_folder() / "tokens"
-    return token_file(
-        folder, text, tokenizer.encode_array, tokenizer=fingerprint(tokenizer), vocab_size=tokenizer.vocab_size
-    )
+    folder, name, size = cache_folder() / "tokens", fingerprint(tokenizer), tokenizer.vocab_size
+    try:
+        return token_file(folder, text, tokenizer.encode_array, tokenizer=name, vocab_size=size)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"{folder}: the tokens of the text cannot be kept there ({reason}); let the environment variable "
+            "MINIMODELS_CACHE name another folder."
+        ) from error
 
 
 def fingerprint(tokenizer: Tokenizer) -> str:

@@ -128,6 +128,12 @@ def test_texts_that_cannot_be_used_touch_nothing(tmp_path: Path, content: bytes 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_without_texts_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(InputError, match=r"--data .*: has no \.txt file; give something to read\.$"):
+        load(str(tmp_path))
+
+
 def test_the_model_is_built_from_our_layers_alone() -> None:
     for part in CharLSTM(5).modules():
         assert isinstance(part, nn.Module)

@@ -21,6 +21,7 @@ from minimodels.recipes.gpt_presets import PRESETS
 from minimodels.recipes.gpt_settings import GPTSettings
 from minimodels.recipes.runs import read_config
 from minimodels.text import CharTokenizer, GPT2Tokenizer
+from tests.commands import refused
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SONG = "la li lu, nur der Mann im Mond schaut zu. " * 40
@@ -421,6 +422,17 @@ def test_tokens_are_kept_in_the_cache(tmp_path: Path, song: str) -> None:
     run(tmp_path / "two", data=song)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "tokens").iterdir()} == files
     assert all(np.memmap(path, "<u2", "r", 512).max() < 21 for path in files)
+
+
+def test_a_cache_that_cannot_be_written_to_is_named(
+    tmp_path: Path, song: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINIMODELS_CACHE", str(tmp_path / "file"))
+    sentence = refused(capsys, "train", "gpt", "--data", song, "--tokenizer", "char", "--out", tmp_path / "run")
+    assert f"{tmp_path / 'file' / 'tokens'}: the tokens of the text cannot be kept there (not a directory)" in sentence
+    assert sentence.endswith("let the environment variable MINIMODELS_CACHE name another folder.")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_recipe_gives_its_language_model(tmp_path: Path, song: str) -> None:
