@@ -1,9 +1,10 @@
 """What recurrent layers share: the checked settings, the parameters, and the ways that sequences come in."""
 
+import inspect
 import math
 import numbers
 import warnings
-from typing import Any
+from typing import Any, get_overloads
 
 import torch
 from torch import Tensor
@@ -55,6 +56,13 @@ class RNNBase(Module):
         "bidirectional",
         "proj_size",
     ]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let `help` and completion name what a layer takes, where its own signature is torch.nn's (*args, **kwargs)."""
+        super().__init_subclass__(**kwargs)
+        named, *_ = (*get_overloads(cls.__init__), cls.__init__)
+        shown = inspect.signature(named)
+        cls.__signature__ = shown.replace(parameters=list(shown.parameters.values())[1:])  # type: ignore[attr-defined]
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """What LSTM, GRU and RNN share as modules: ragged batches, signatures, weights that are replaced, old pickles."""
 
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -160,3 +161,23 @@ def test_all_weights_are_torchs(kind):
     for mine, theirs in zip(*(layer.all_weights for layer in pair), strict=True):
         for a, b in zip(mine, theirs, strict=True):
             assert_same(a, b)
+
+
+@kinds
+def test_a_layer_shows_what_it_is_made_with(kind):
+    layer = getattr(nn, kind)
+    names = list(inspect.signature(layer).parameters)
+    assert names[:3] == ["input_size", "hidden_size", "num_layers"]
+    assert {"bidirectional", "device", "dtype", "layer_norm", "recurrent_dropout"} < set(names)
+    assert ("proj_size" in names) == (kind == "LSTM")
+
+
+def test_a_layer_made_from_one_shows_its_own():
+    class Small(nn.LSTM):
+        def __init__(self, width: int = 4) -> None:
+            super().__init__(width, width)
+
+    class Smaller(Small):
+        pass
+
+    assert str(inspect.signature(Small)) == str(inspect.signature(Smaller)) == "(width: int = 4) -> None"
