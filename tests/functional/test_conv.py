@@ -489,6 +489,11 @@ def test_the_biases_gradient_is_rounded_twice_at_most(dtype, layout):
     assert (carried - exact).abs().max() <= max(torch.finfo(dtype).eps, 1e-6) * exact.max()
 
 
+def test_the_biases_gradient_in_float16_is_not_beyond_the_largest_number_on_the_way():
+    gradient = torch.tensor([5000.0, -4900.0]).half().view(2, 1, 1, 1).expand(2, 1, 4, 4).contiguous()
+    assert bilinear.bias_gradient(gradient).tolist() == [1600]
+
+
 def test_winograds_matrices_are_those_of_the_paper():
     """Lavin & Gray 2015, sections 4.1 and 4.3, up to the signs of rows, which cancel."""
     paper = {
