@@ -156,7 +156,7 @@ def handed_back(gradient: Tensor, winners: Tensor, spans: list[Even], layout: to
         start = span.windows * span.kernel if once else 0  # where windows share elements, these are summed up
         if start < size:
             x.narrow(axis, start, size - start).zero_()
-    step = _step(gradient)
+    gradient, step = gradient.resolve_neg(), _step(gradient)  # no bits are viewed of what is only marked as negative
     wide, won = (torch.empty_like(winners[:step], dtype=bits) for _ in range(2))
     offsets, views = zip(*elements(x.view(bits) if once else x, spans), strict=True)
     for g, winners_, *shares in _chunks([gradient.view(bits), winners, *views], step):

@@ -85,6 +85,15 @@ def test_channels_last_the_same_elements_win_and_are_handed_back_to(dims, data, 
             assert_equivalent(ours, theirs, x, order=2)
 
 
+@pytest.mark.parametrize("stride", [2, 1])
+def test_channels_last_a_gradient_may_be_marked_as_negative(stride):
+    x = torch.randn(2, 3, 6, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y, expected = F.max_pool2d(x, 2, stride), reference(F.max_pool2d)(x, 2, stride)
+    gradient = torch.complex(torch.zeros(y.shape), torch.randn(y.shape)).conj().imag
+    assert gradient.is_neg()
+    torch.testing.assert_close(*(torch.autograd.grad(output, x, gradient) for output in (y, expected)))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
 @pytest.mark.parametrize("batch", [0, 2])
 def test_sixteen_bits_hold_every_offset_that_a_byte_holds(dtype, batch):
