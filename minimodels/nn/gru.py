@@ -116,7 +116,7 @@ class GRU(RNNBase):
 class GRUCell(RNNCellBase):
     """Take one step of a GRU: h ← (1 − z) ⊙ n + z ⊙ h.
 
-    Drop-in for torch.nn.GRUCell; the gates are in `minimodels.functional.gru.step`.
+    Drop-in for torch.nn.GRUCell; the gates are in functional/gru/definition.py.
 
     Args:
         input_size: I, features of the input.

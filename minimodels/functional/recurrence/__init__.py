@@ -8,8 +8,8 @@ the one before.
     step 1   a₁ b₁ c₁      forwards, b and c end after step 1
     step 2   a₂            backwards, they begin there, with their own first state
 
-A kind of cell is a `Cell`: the step of the definition, and the fast sequence that lstm/sequence.py, gru.py and rnn.py
-derive by hand. `layer` chooses between them.
+A kind of cell is a `Cell`: the step of the definition, and the fast sequence that lstm/sequence.py, gru/sequence.py and
+rnn.py derive by hand. `layer` chooses between them.
 
 parts            Weights, Steps, Cell and what else is handed around
 running          one layer in one direction: the loop of the definition, or the fast sequence

@@ -54,7 +54,7 @@ def layer(
     Cost: rows·G·H·(I + H) multiply-adds forward, twice that backward, G being 4, 3 and 1 for LSTM, GRU and RNN. Kept
         for the backward pass: rows·H numbers, 6 (LSTM), 5 (GRU) or 1 (RNN) times; without one, the output alone.
 
-    See: `stack`; lstm/sequence.py, gru.py, rnn.py; tests/functional/test_recurrence.py.
+    See: `stack`; lstm/sequence.py, gru/sequence.py, rnn.py; tests/functional/test_recurrence.py.
     """
     x, state, weights = lowered(cell, x, state, weights)
     kind = torch.promote_types(x.dtype, state[0].dtype)
