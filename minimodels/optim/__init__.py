@@ -14,7 +14,8 @@ Example:
 """
 
 from minimodels.optim import lr_scheduler
-from minimodels.optim.adam import Adam, adam_step
+from minimodels.optim.adam import Adam
+from minimodels.optim.adam_equation import adam_step
 from minimodels.optim.adamw import AdamW
 from minimodels.optim.combined import CombinedOptimizer
 from minimodels.optim.muon import Muon, muon_step, newton_schulz

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.optim import Adam, AdamW, adam_step
-from minimodels.optim import adam as module
+from minimodels.optim.adam_equation import adam_tile
 from tests.optim.descent import descend
 
 rates = st.floats(1e-4, 1.0)
@@ -119,9 +119,9 @@ def test_counts_that_are_tensors_take_the_steps_of_counts_that_are_numbers(
     rows = [[noise(3, seed=10 * i + j).abs() for j in range(5 if amsgrad else 4)] for i in range(len(steps))]
     expected = [[tensor.clone() for tensor in row] for row in rows]
     counts = [torch.tensor(float(t), dtype=torch.float64) for t in steps]
-    module._adam_tile([*map(list, zip(*rows, strict=True)), counts], None, group.param_groups[0])
+    adam_tile([*map(list, zip(*rows, strict=True)), counts], None, group.param_groups[0])
     for row, t in zip(expected, steps, strict=True):
-        module._adam_tile([[tensor] for tensor in row], float(t), group.param_groups[0])
+        adam_tile([[tensor] for tensor in row], float(t), group.param_groups[0])
     torch.testing.assert_close(rows, expected, rtol=1e-11, atol=1e-12)
 
 
