@@ -11,7 +11,7 @@ gru, lstm, rnn    gru_cell, lstm_cell, rnn_tanh_cell, rnn_relu_cell, and the fas
 losses            cross_entropy, nll_loss, binary_cross_entropy, mse_loss ...
 lookup            embedding
 masking           dropout, dropout1d to 3d
-matmul            the matrix product under all of them
+matmul            the matrix product under all of them; `few_rows`, `onednn` and `libraries` are what it chooses by
 norms             batch_norm, layer_norm, group_norm, instance_norm, rms_norm
 padding           pad
 pooling           max_pool1d to 3d, avg_pool1d to 3d

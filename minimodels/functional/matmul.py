@@ -1,23 +1,34 @@
 """The matrix product underneath: a·bᵀ + bias, on the fastest library that this machine has for it.
 
 The layers whose cost is a matrix product come here. On AMD processors with AVX-512, PyTorch's float32 product goes
-through MKL, which runs its AVX2 path there and is slower than oneDNN. PyTorch carries oneDNN's product under an
-internal name, without a derivative; this file looks whether it is there, adds the derivative, and otherwise uses
-`torch.mm`. Where MKL is the faster one, a few rows against a large matrix are cut so that it does not rearrange the
-matrix. The choice depends on the machine and the sizes alone, never on a timing, so that two runs give the same
-bits. `python -m benchmarks linear` measures what it is worth: see benchmarks/results.
+through MKL, which runs its AVX2 path there and is slower than oneDNN: see onednn.py, whose product gets its derivative
+here. Otherwise `torch.mm` serves. Where MKL is the faster one, a few rows against a large matrix are cut so that it
+does not rearrange the matrix: see few_rows.py. The choice depends on the machine (libraries.py) and the sizes alone,
+never on a timing, so that two runs give the same bits. `python -m benchmarks linear` measures what it is worth: see
+benchmarks/results.
 """
 
-import functools
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from minimodels.functional import few_rows
+from minimodels.functional import few_rows, onednn
+from minimodels.functional.libraries import are_plain, bfloat16_is_fast, onednn_is_faster
 from minimodels.functional.precision import accumulator
-from minimodels.functional.transforms import apply, plain_autograd
+from minimodels.functional.transforms import apply
+
+__all__ = [
+    "add_batched_product_",
+    "add_product_",
+    "batched_product",
+    "bfloat16_is_fast",
+    "onednn_is_faster",
+    "product",
+    "product_dtype",
+    "product_into",
+    "product_with_columns",
+]
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -46,8 +57,8 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> product(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]]), torch.tensor([0.5, 0.0]))
         tensor([[11.5000, 17.0000]])
     """
-    if _onednn_serves(a, b, bias):
-        return apply(_Product, a, b, bias) if torch.is_grad_enabled() else _onednn(a, b, bias)
+    if onednn.serves(a, b, bias):
+        return apply(_Product, a, b, bias) if torch.is_grad_enabled() else onednn.multiply(a, b, bias)
     if _few_meet_many(a, b, bias):
         if b.is_contiguous() and a.shape[0] >= few_rows.FEW[0]:
             return few_rows.in_slices(a, b, bias)
@@ -107,7 +118,7 @@ def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) 
         >>> product_into(torch.empty(1, 1), torch.tensor([[1.0, 2.0]]), torch.ones(1, 2))
         tensor([[3.]])
     """
-    if out.dtype != a.dtype or _onednn_serves(a, b, bias):
+    if out.dtype != a.dtype or onednn.serves(a, b, bias):
         return out.copy_(product(a, b, bias))
     if bias is None and _shared_out(out, a, b):
         threads = torch.get_num_threads()
@@ -137,7 +148,7 @@ def add_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
         >>> add_product_(torch.ones(1, 1), torch.tensor([[1.0, 2.0]]), torch.ones(1, 2))
         tensor([[4.]])
     """
-    if sums.dtype != a.dtype or _onednn_serves(a, b, None):
+    if sums.dtype != a.dtype or onednn.serves(a, b, None):
         return sums.add_(product(a, b))
     return sums.addmm_(a, b.t())
 
@@ -168,9 +179,9 @@ def batched_product(a: Tensor, b: Tensor, out: Tensor | None = None, scale: floa
     """
     if out is not None and out.dtype != a.dtype:
         return _unrounded(out, a, b, 0.0, scale)
-    if out is not None and _onednn_serves_pairs(a, b):
+    if out is not None and onednn.serves_pairs(a, b):
         for y_i, a_i, b_i in zip(out, a, b, strict=True):
-            torch.mul(_onednn(a_i, b_i, None), scale, out=y_i)
+            torch.mul(onednn.multiply(a_i, b_i, None), scale, out=y_i)
         return out
     if out is not None and scale != 1:
         return torch.baddbmm(out, a, b.transpose(1, 2), beta=0, alpha=scale, out=out)
@@ -199,9 +210,9 @@ def add_batched_product_(sums: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """
     if sums.dtype != a.dtype:
         return _unrounded(sums, a, b, 1.0, 1.0)
-    if _onednn_serves_pairs(a, b):
+    if onednn.serves_pairs(a, b):
         for y_i, a_i, b_i in zip(sums, a, b, strict=True):
-            y_i.add_(_onednn(a_i, b_i, None))
+            y_i.add_(onednn.multiply(a_i, b_i, None))
         return sums
     return sums.baddbmm_(a, b.transpose(1, 2))
 
@@ -211,53 +222,6 @@ def _unrounded(sums: Tensor, a: Tensor, b: Tensor, share: float, scale: float) -
     if a.is_cuda:
         return torch.baddbmm(sums, a, b.mT, out_dtype=sums.dtype, beta=share, alpha=scale, out=sums)
     return torch.baddbmm(sums, a.to(sums.dtype), b.to(sums.dtype).mT, beta=share, alpha=scale, out=sums)
-
-
-class Repeated:
-    """A right factor of many products a·bᵀ of few rows each, as in a recurrent layer. Nothing is differentiated.
-
-    oneDNN multiplies 16-bit numbers in an order of its own, and puts the right factor into it at each product. Where
-    `torch.mm` goes there, and what it has to read is large beside what it multiplies, this is done once, here.
-
-    64 rows, on two threads of an Intel Xeon with AMX, microseconds by `torch.mm` and with the order made ahead:
-    128x512 36 and 37, 256x1024 62 and 55, 512x2048 215 and 148, 2048x512 209 and 134; 16 rows, 512x2048 164 and 70.
-
-    Args:
-        b: the right factor, one row an output.
-        rows: how many rows a product has, about.
-
-    Shape:
-        - b: [N, K]
-
-    See: tests/functional/test_matmul.py.
-
-    Example:
-        >>> Repeated(torch.tensor([[1.0, 2.0]]), rows=2).times(torch.ones(2, 2))
-        tensor([[3.],
-                [3.]])
-    """
-
-    def __init__(self, b: Tensor, rows: int) -> None:
-        self.ahead = b.dtype is torch.bfloat16 and b.is_cpu and _carries_packing() and bfloat16_is_fast()
-        if self.ahead:
-            self.factor = torch.ops.mkldnn._reorder_linear_weight(b.detach().contiguous(), rows)
-        else:
-            self.factor = b.t().contiguous()  # dense rows are the faster right factor
-
-    def times(self, a: Tensor) -> Tensor:
-        """Multiply: a·bᵀ.
-
-        Args:
-            a: the left factor, [M, K], of the right factor's type.
-        """
-        if self.ahead:
-            return cast(Tensor, torch.ops.mkldnn._linear_pointwise(a, self.factor, None, "none", [], ""))
-        return torch.mm(a, self.factor)
-
-
-def _carries_packing() -> bool:
-    """Say whether this PyTorch has oneDNN's product with a factor in its own order."""
-    return hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def product_dtype(operand: Tensor) -> torch.dtype:
@@ -276,45 +240,6 @@ def product_dtype(operand: Tensor) -> torch.dtype:
     if operand.dtype is torch.bfloat16 and (not operand.is_cpu or bfloat16_is_fast()):
         return torch.bfloat16
     return accumulator(operand.dtype)
-
-
-LARGE = 1 << 23
-"""Multiply-adds from which oneDNN's product makes up for what calling it costs.
-
-Forward and backward with a bias on one thread of an AMD EPYC, microseconds by `torch.addmm` and by oneDNN: 64x576x64
-230 and 374, 256x256x128 (2²³ multiply-adds) 893 and 893, 64x512x512 1435 and 1320, 576x576x64 2090 and 1624.
-"""
-
-
-def _onednn_serves(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
-    """Say whether oneDNN's product takes these operands and is the faster one for them."""
-    return (
-        not torch.compiler.is_compiling()
-        and onednn_is_faster()
-        and a.ndim == b.ndim == 2
-        and a.numel() * b.shape[0] >= LARGE
-        and a.shape[0] > 1  # a single row is a matrix-vector product, at which `mm` is faster
-        and _are_plain(a, b, bias)
-    )
-
-
-def _are_plain(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
-    """Say whether these are ordinary float32 matrices on a CPU that fit together, and nothing watches them."""
-    operands = (a, b) if bias is None else (a, b, bias)
-    return (
-        all(type(t) in _PLAIN and t.dtype is torch.float32 and t.device.type == "cpu" for t in operands)
-        and a.shape[1] == b.shape[1]
-        and (bias is None or bias.shape == b.shape[:1])
-        and plain_autograd()
-        and not torch.is_autocast_enabled("cpu")
-    )
-
-
-def _onednn_serves_pairs(a: Tensor, b: Tensor) -> bool:
-    """Say the same of pairs of matrices, which are alike; first what costs nothing to ask."""
-    if torch.compiler.is_compiling():  # asking further would break the graph
-        return False
-    return onednn_is_faster() and len(a) > 0 and _onednn_serves(a[0], b[0], None)
 
 
 THIN = (33, 128)
@@ -353,58 +278,9 @@ def _few_meet_many(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
         and b.numel() >= few_rows.BEYOND_CACHE
         and not onednn_is_faster()
         and torch.backends.mkl.is_available()
-        and _are_plain(a, b, bias)
+        and are_plain(a, b, bias)
         and not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (a, b, bias)))
     )
-
-
-_PLAIN = (Tensor, torch.nn.Parameter)  # a subclass (meta, fake, wrapped) wants PyTorch's own dispatch
-
-
-@functools.cache
-def onednn_is_faster() -> bool:
-    """Say whether this machine's float32 products are faster through oneDNN than through MKL.
-
-    True on AMD processors with AVX-512 whose PyTorch carries both libraries. A fact about the machine, read once from
-    /proc/cpuinfo; nothing else was measured, and `torch.mm` serves there.
-
-    Returns:
-        whether `product` takes the oneDNN path for float32 on the CPU.
-
-    Example:
-        >>> onednn_is_faster() in (True, False)
-        True
-    """
-    carried = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    cpuinfo = Path("/proc/cpuinfo")
-    return (
-        carried
-        and torch.backends.mkl.is_available()
-        and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and cpuinfo.exists()
-        and "AuthenticAMD" in cpuinfo.read_text(errors="replace")
-    )
-
-
-@functools.cache
-def bfloat16_is_fast() -> bool:
-    """Say whether this machine's processor has units for products of bfloat16 matrices (Intel's AMX).
-
-    Returns:
-        whether such a product is several times as fast as one in float32.
-
-    Example:
-        >>> bfloat16_is_fast() in (True, False)
-        True
-    """
-    return bool(torch.cpu._is_amx_tile_supported()) and torch.backends.mkldnn.is_available()
-
-
-def _onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    """Call oneDNN with operands in the two layouts that it is fast in; others meet a slow reference path."""
-    a = a.contiguous()
-    b = b if b.is_contiguous() or b.t().is_contiguous() else b.contiguous()
-    return cast(Tensor, torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], ""))
 
 
 class _Product(torch.autograd.Function):
@@ -414,7 +290,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
         by_a, by_b, _ = ctx.needs_input_grad
         ctx.save_for_backward(a if by_b else None, b if by_a else None)  # each factor's derivative needs the other
-        return _onednn(a, b, bias)
+        return onednn.multiply(a, b, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:

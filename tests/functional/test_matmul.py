@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimodels.functional import few_rows, matmul
-from minimodels.functional.matmul import Repeated, add_product_, product, product_into, product_with_columns
+from minimodels.functional import few_rows, matmul, onednn
+from minimodels.functional.matmul import add_product_, product, product_into, product_with_columns
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
 sizes = st.integers(0, 9)
@@ -30,8 +30,8 @@ def test_a_product_may_go_to_memory_that_is_there(preferred, m, n, k, biased, da
     a, b, sums, *bias = (data.draw(tensors(shape)).float() for shape in shapes)
     memory = torch.full((m, 2 * n), torch.nan)[:, :n]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "onednn_is_faster", lambda: preferred and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
-        patch.setattr(matmul, "LARGE", 1)
+        patch.setattr(onednn, "onednn_is_faster", lambda: preferred and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
+        patch.setattr(onednn, "LARGE", 1)
         found = product_into(memory, a, b, *bias)
         added = add_product_(sums.clone(), a, b)
         widened = add_product_(sums.clone(), a.bfloat16(), b.bfloat16())
@@ -44,22 +44,6 @@ def test_a_product_may_go_to_memory_that_is_there(preferred, m, n, k, biased, da
     torch.testing.assert_close(widened, sums + product(a.bfloat16(), b.bfloat16()), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("fast", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@given(m=st.integers(1, 9), n=st.integers(1, 40), k=st.integers(1, 40), turned=st.booleans(), seed=st.integers(0, 99))
-def test_a_factor_that_is_used_again_gives_the_same_product(fast, dtype, m, n, k, turned, seed):
-    generator = torch.Generator().manual_seed(seed)
-    b = torch.randn(k, n, generator=generator).t() if turned else torch.randn(n, k, generator=generator)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "bfloat16_is_fast", lambda: fast)
-        factor = Repeated(b.to(dtype), rows=4)
-    assert factor.ahead == (fast and dtype is torch.bfloat16 and matmul._carries_packing())
-    for rows in (m, 4):  # it need not be as many as was said
-        a = torch.randn(rows, k, generator=generator).to(dtype)
-        wanted = written_out(a.double(), b.to(dtype).double())
-        torch.testing.assert_close(factor.times(a).double(), wanted, rtol=8e-3, atol=1e-4)
-
-
 needs_onednn = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of PyTorch carries no oneDNN product"
 )
@@ -70,16 +54,16 @@ needs_onednn = pytest.mark.skipif(
 def test_onednn_gives_the_same_whatever_this_machine_prefers(m, n, k, biased, data):
     operands = [data.draw(tensors(shape)).float() for shape in ((m, k), (n, k), *([(n,)] if biased else []))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "onednn_is_faster", lambda: True)
-        patch.setattr(matmul, "LARGE", 1)
-        assert matmul._onednn_serves(*operands, *([None] if not biased else []))
+        patch.setattr(onednn, "onednn_is_faster", lambda: True)
+        patch.setattr(onednn, "LARGE", 1)
+        assert onednn.serves(*operands, *([None] if not biased else []))
         assert_equivalent(product, written_out, *operands, rtol=1e-4, atol=1e-4)
 
 
 @needs_onednn
 def test_onednn_keeps_for_the_derivative_what_it_needs(monkeypatch):
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
-    monkeypatch.setattr(matmul, "LARGE", 1)
+    monkeypatch.setattr(onednn, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(onednn, "LARGE", 1)
     a, frozen, kept = torch.randn(4, 3, requires_grad=True), torch.randn(5, 3), []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape), lambda t: t):
         product(a, frozen)
@@ -88,17 +72,17 @@ def test_onednn_keeps_for_the_derivative_what_it_needs(monkeypatch):
 
 @needs_onednn
 def test_onednn_is_left_alone_where_it_does_not_serve(monkeypatch):
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(onednn, "onednn_is_faster", lambda: True)
     a, b = torch.randn(4, 3), torch.randn(5, 3)
-    assert not matmul._onednn_serves(a, b, None)  # too small to be worth a call
-    monkeypatch.setattr(matmul, "LARGE", 1)
-    assert matmul._onednn_serves(a, b, None)
-    assert not matmul._onednn_serves(a.double(), b.double(), None)
-    assert not matmul._onednn_serves(a[:1], b, None)  # one row: a matrix-vector product
-    assert not matmul._onednn_serves(a.to("meta"), b.to("meta"), None)
-    assert not matmul._onednn_serves(a[:, :0], b[:, :0], None)
+    assert not onednn.serves(a, b, None)  # too small to be worth a call
+    monkeypatch.setattr(onednn, "LARGE", 1)
+    assert onednn.serves(a, b, None)
+    assert not onednn.serves(a.double(), b.double(), None)
+    assert not onednn.serves(a[:1], b, None)  # one row: a matrix-vector product
+    assert not onednn.serves(a.to("meta"), b.to("meta"), None)
+    assert not onednn.serves(a[:, :0], b[:, :0], None)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not matmul._onednn_serves(a, b, None)
+        assert not onednn.serves(a, b, None)
         assert product(a, b).dtype is torch.bfloat16
 
 
@@ -202,8 +186,8 @@ def test_pairs_are_multiplied_one_by_one(fast, b, m, n, k, data):
     x, y = data.draw(tensors((b, m, k))).float(), data.draw(tensors((b, n, k))).float()
     expected = torch.einsum("bmk,bnk->bmn", x, y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "onednn_is_faster", lambda: fast)
-        patch.setattr(matmul, "LARGE", 1)
+        patch.setattr(onednn, "onednn_is_faster", lambda: fast)
+        patch.setattr(onednn, "LARGE", 1)
         out = torch.empty(b, m, n)
         assert matmul.batched_product(x, y, out) is out
         torch.testing.assert_close(out, expected)

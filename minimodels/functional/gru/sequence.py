@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from minimodels.functional.matmul import Repeated, add_product_, product_into
+from minimodels.functional.matmul import add_product_, product_into
+from minimodels.functional.onednn import Repeated
 from minimodels.functional.recurrence import (
     Chunk,
     State,

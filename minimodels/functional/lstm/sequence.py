@@ -24,7 +24,8 @@ kept: the backward pass squashes it again, which is as exact, and half of what w
 import torch
 from torch import Tensor
 
-from minimodels.functional.matmul import Repeated, add_product_, product_into
+from minimodels.functional.matmul import add_product_, product_into
+from minimodels.functional.onednn import Repeated
 from minimodels.functional.recurrence import (
     Chunk,
     State,

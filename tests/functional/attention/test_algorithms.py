@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from minimodels import functional as F
-from minimodels.functional import matmul
+from minimodels.functional import matmul, onednn
 from minimodels.functional.attention import Band, batched, choice, cutting, definition, one_query, tiles, weighted
 from minimodels.testing import assert_equivalent, tensors
 
@@ -193,8 +193,8 @@ def test_the_other_library_for_products(monkeypatch):
     """Where oneDNN's product is the faster one; it is there on this machine too, or the test has nothing to see."""
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this PyTorch carries no oneDNN")
-    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
-    monkeypatch.setattr(matmul, "LARGE", 1)
+    monkeypatch.setattr(onednn, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(onednn, "LARGE", 1)
     for name in ("ROWS", "KEYS", "QUERIES"):
         monkeypatch.setattr(cutting, name, 16)
     q, k, v = (noise(1, 2, 40, 8, seed=i, dtype=torch.float32) for i in range(3))
