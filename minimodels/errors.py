@@ -3,6 +3,7 @@
 import difflib
 import errno
 from collections.abc import Iterable
+from types import ModuleType
 
 MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 """What PyTorch says on a CPU, where it has no class of its own for it."""
@@ -121,3 +122,21 @@ def no_memory(error: BaseException) -> str:
     if not known and not (isinstance(error, RuntimeError) and any(words in said for words in MEMORY)):
         return ""
     return said.splitlines()[0].rstrip(".") if said else "no more memory"
+
+
+def absent(name: str, room: ModuleType, reference: ModuleType) -> AttributeError:
+    """What to raise for a name that a module has not: Python's words, and the remedy where PyTorch has it.
+
+    Args:
+        name: what was asked for.
+        room: the module of this package.
+        reference: its namesake in PyTorch.
+
+    Example:
+        >>> import sys, math
+        >>> print(absent("tau", sys.modules["minimodels.errors"], math))
+        module 'minimodels.errors' has no attribute 'tau'; math.tau works beside what it has
+    """
+    has = not name.startswith("_") and hasattr(reference, name)
+    remedy = f"; {reference.__name__}.{name} works beside what it has" if has else ""
+    return AttributeError(f"module {room.__name__!r} has no attribute {name!r}{remedy}", name=name, obj=room)

@@ -30,6 +30,10 @@ functional        the arithmetic under its ecosystem name
 books on layers and compute nothing. `modules` is missing on purpose: a layer of torch.nn's is no layer of these.
 """
 
+import sys
+from typing import NoReturn
+
+import torch
 from torch.nn import (
     Buffer,
     DataParallel,
@@ -47,6 +51,7 @@ from torch.nn import (
     parameter,
 )
 
+from minimodels.errors import absent
 from minimodels.nn import functional, init, utils
 from minimodels.nn.activation import (
     CELU,
@@ -267,3 +272,7 @@ __all__ = [
     "parameter",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise absent(name, sys.modules[__name__], torch.nn)

@@ -58,7 +58,7 @@ class RNNBase(Module):
     ]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let `help` and completion name what a layer takes, where its own signature is torch.nn's (*args, **kwargs)."""
+        """Let `help` and completion name what a layer takes, where it is written (*args, **kwargs) as torch.nn's."""
         super().__init_subclass__(**kwargs)
         named, *_ = (*get_overloads(cls.__init__), cls.__init__)
         shown = inspect.signature(named)

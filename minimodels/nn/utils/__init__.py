@@ -8,8 +8,13 @@ parametrize, skip_init
               modules built without initial weights
 """
 
+import sys
+from typing import NoReturn
+
+import torch
 from torch.nn.utils import parametrize, skip_init  # noqa: TID251  (they keep books on modules and compute nothing)
 
+from minimodels.errors import absent
 from minimodels.nn.utils import rnn
 from minimodels.nn.utils.clipping import (
     clip_grad_norm,
@@ -32,3 +37,7 @@ __all__ = [
     "skip_init",
     "vector_to_parameters",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise absent(name, sys.modules[__name__], torch.nn.utils)  # noqa: TID251  (asked for its names alone)
