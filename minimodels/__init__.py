@@ -70,6 +70,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List rooms and names too; the oracle only where hypothesis, which it needs, is installed."""
+    """List rooms and names; the oracle only where hypothesis, which it needs, is installed."""
     closed = () if find_spec("hypothesis") else ("testing",)
-    return sorted({*globals(), *_ROOMS, *_NAMES}.difference(closed))
+    dunders = {name for name in globals() if name.startswith("__")}
+    return sorted({*dunders, *_ROOMS, *_NAMES}.difference(closed))

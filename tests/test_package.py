@@ -52,3 +52,9 @@ def test_every_name_at_the_top_is_its_room_s(name: str) -> None:
 def test_what_there_is_not() -> None:
     with pytest.raises(AttributeError, match=r"has no attribute 'GPT5'; it has checkpoint, data.*GPT2Config"):
         minimodels.GPT5  # noqa: B018
+
+
+def test_listing_the_package_shows_rooms_and_names_alone() -> None:
+    shown = {name for name in dir(minimodels) if not name.startswith("__")}
+    assert {*minimodels._NAMES, *minimodels._ROOMS} - {"testing"} <= shown
+    assert not shown & {"Any", "find_spec", "import_module", "_NAMES", "_ROOMS"}
