@@ -58,3 +58,19 @@ def test_listing_the_package_shows_rooms_and_names_alone() -> None:
     shown = {name for name in dir(minimodels) if not name.startswith("__")}
     assert {*minimodels._NAMES, *minimodels._ROOMS} - {"testing"} <= shown
     assert not shown & {"Any", "find_spec", "import_module", "_NAMES", "_ROOMS"}
+
+
+WITHOUT_HYPOTHESIS = """
+import sys
+sys.modules["hypothesis"] = None
+try:
+    from minimodels.testing import assert_equivalent
+except ModuleNotFoundError as error:
+    print(error.name, error)
+"""
+
+
+def test_the_oracle_says_what_it_needs() -> None:
+    command = [sys.executable, "-c", WITHOUT_HYPOTHESIS]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said == "hypothesis minimodels.testing draws its cases with hypothesis; run: pip install hypothesis\n"

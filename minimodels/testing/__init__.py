@@ -12,6 +12,12 @@ Example:
     >>> assert_equivalent(nn.Linear(3, 2), torch.nn.Linear(3, 2), torch.randn(4, 3))
 """
 
+try:
+    import hypothesis  # noqa: F401  (asked for first, so that its absence is named with the remedy)
+except ModuleNotFoundError as error:
+    remedy = "minimodels.testing draws its cases with hypothesis; run: pip install hypothesis"
+    raise ModuleNotFoundError(remedy, name="hypothesis") from error
+
 from minimodels.testing.cases import *  # noqa: F403  (all strategies, under one name)
 from minimodels.testing.cases import __all__ as _strategies
 from minimodels.testing.equivalence import assert_equivalent, assert_same, derivatives
