@@ -7,7 +7,7 @@ tiles.py        a few rows of the weights at a time, which are made anew for the
 tiles_derivative.py   and that derivative: tiles of some keys and some queries
 operands.py     what that multiplies
 compiled.py     the tiles as an operator, which a compiler takes as it is
-weighted.py     the weights handed out beside the output, made in the same tiles
+weighted.py     the weights kept or handed out beside the output, made in the same tiles
 cutting.py      how the scores are cut into tiles
 tile.py         what a tile is
 choice.py       which of them serves whom

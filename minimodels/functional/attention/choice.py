@@ -11,6 +11,8 @@ from torch import Tensor
 
 from minimodels.functional.attention import batched, compiled, definition, launched, tiles, weighted
 from minimodels.functional.attention.masks import Band, combine_masks
+from minimodels.functional.matmul import product_dtype
+from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import steps_aside
 from minimodels.tap import listened
 
@@ -33,6 +35,22 @@ algorithms`; milliseconds of batched and tiles, forward and with backward:
     1x12x256x64                 2.0  5.0    2.1  7.0       1.5  4.7    1.7  6.3
     1x12x512x64                 7.0 17.7    5.7 18.4       5.8 15.5    6.4 20.8
     1x12x1024x64                 38   91     17   52        34   85     25   71
+"""
+
+FEW = KEPT // 4
+"""Weights from which on `weighted` keeps them in bfloat16, twice as many as of float32, where products round.
+
+Its products are of 16 bits but for the first, and the backward pass makes no scores. Milliseconds of batched, tiles and
+weighted with backward in bfloat16, and of torch.nn.functional's, two threads of an Intel Xeon with AMX:
+
+                                     causal                       everything
+    1x12x128x64, 196,608       1.3  2.0  1.4  2.3          1.3  1.9  1.4  2.3
+    1x12x256x64, 786,432       3.6  3.9  2.9  3.3          3.2  3.5  2.6  3.2
+    1x12x512x64, 3,145,728      14   10  7.6  8.3           12   11  7.9  8.2
+    4x12x256x64, 3,145,728      14   13  9.2   12           15   13  9.0   11
+    32x12x64x64, 1,572,864      20   16  9.1   30           19   17  8.8   29
+    1x12x720x64, 6,220,800      36   23   17   15           30   22   16   20
+    1x12x1024x64, 12,582,912    99   36        21           95   43   37   27
 """
 
 
@@ -78,7 +96,9 @@ def attend(
     leading, q, k, v = _in_four_dimensions(query, key, value)
     mask = None if mask is None else _mask_in_four_dimensions(mask, leading)
     band = None if band is None or band.hides_nothing(queries, keys) else band
-    if form == "compiled":
+    if form == "weighted":
+        y = weighted.attention(q, k, v, mask, band, scale)[0]
+    elif form == "compiled":
         y = compiled.attention(q, k, v, mask, band, scale)
     elif form == "batched":
         y = batched.attention(q, k, v, mask, band, scale, dropout_p)
@@ -115,7 +135,7 @@ def attend_with_weights(
     if dropout_p > 0 or choose(query, key, value, mask) in ("definition", "compiled"):
         return definition.attention_and_weights(query, key, value, mask, None, dropout_p)
     mask = None if mask is None else _mask_in_four_dimensions(mask, query.shape[:2])
-    return weighted.attention(query, key, value, mask, 1 / math.sqrt(query.shape[-1]))
+    return weighted.attention(query, key, value, mask, None, 1 / math.sqrt(query.shape[-1]))
 
 
 def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float = 0.0) -> str:
@@ -129,9 +149,8 @@ def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropo
         dropout_p: probability with which a weight is zeroed.
 
     Returns:
-        "definition", "batched" or "tiles"; for a compiler, "definition" or "compiled". Where it leaves sizes open that
-        may be large, or on a processor alone has to keep memory linear, it gets the tiles. An exported program, which
-        may run where this package is not, gets the definition.
+        "definition", "batched", "weighted" or "tiles"; for a compiler on a CPU "compiled" or, where weights are few,
+        dropped or those of an exported program, which may run where this package is not, "definition".
 
     Example:
         >>> [choose(x, x, x, None) for x in (torch.ones(1, 12, 64, 64), torch.ones(1, 12, 2048, 64))]
@@ -140,14 +159,31 @@ def choose(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropo
     operands = (query, key, value) if mask is None else (query, key, value, mask)
     if listened() or steps_aside(*operands) or (mask is not None and mask.requires_grad):
         return "definition"
-    kept = KEPT if torch.is_grad_enabled() and any(t.requires_grad for t in operands) else KEPT // 4
+    differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in operands)
+    kept = KEPT if differentiated else KEPT // 4
     weights = math.prod(query.shape[:-1]) * key.shape[-2]
     if torch.compiler.is_compiling():
         plain = torch.compiler.is_exporting() or dropout_p > 0 or not query.is_cpu or _few(weights, kept)
         return "definition" if plain else "compiled"
     if 0 in (query.numel(), key.numel(), value.numel()):
         return "definition"
+    rounds = query.is_cpu and product_dtype(query) != accumulator(query.dtype)
+    if differentiated and rounds and dropout_p == 0 and FEW <= weights <= most_kept(rounds):
+        return "weighted"
     return "batched" if dropout_p > 0 or weights <= kept else "tiles"
+
+
+def most_kept(rounds: bool) -> int:
+    """Say how many weights are kept for a derivative at most, unless they are dropped.
+
+    Args:
+        rounds: they are kept in 16 bits, as they are on a processor where products round.
+
+    Example:
+        >>> most_kept(rounds=True) == 2 * most_kept(rounds=False)
+        True
+    """
+    return 2 * KEPT if rounds else KEPT
 
 
 def _few(weights: int, kept: int) -> bool:

@@ -1,6 +1,5 @@
 """How the scores of attention are cut into tiles, and what is hidden in which tile."""
 
-import itertools
 import math
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from minimodels.functional import placement
 from minimodels.functional.attention.masks import Band
-from minimodels.functional.attention.tile import Block, Edge, Step, Tile, on_grid, parts
+from minimodels.functional.attention.tile import Block, Edge, Step, Tile, on_grid, parts, steps
 from minimodels.functional.matmul import product_dtype
 from minimodels.functional.precision import accumulator
 
@@ -186,14 +185,13 @@ class Cut:
 
     def steps(self) -> list[tuple[Step, list[Block]]]:
         """List the steps and the blocks of each. All tiles lie in one memory; those of equal steps are the same."""
-        samples, heads = max(1, self.together // self.heads), min(self.heads, self.together)
-        steps = list(itertools.starmap(Step, itertools.product(parts(self.samples, samples), parts(self.heads, heads))))
-        largest = math.prod(steps[0].sizes) * self.share * self.rows * self.columns
+        found = steps(self.samples, self.heads, self.together)
+        largest = math.prod(found[0].sizes) * self.share * self.rows * self.columns
         memory = [self.room("scores", largest)]
         if self.turned or self.rounds:
             memory.append(self.room("weights", largest, dtype=self.low))
-        blocks = {sizes: self._blocks(memory, math.prod(sizes)) for sizes in {step.sizes for step in steps}}
-        return [(step, blocks[step.sizes]) for step in steps]
+        blocks = {sizes: self._blocks(memory, math.prod(sizes)) for sizes in {step.sizes for step in found}}
+        return [(step, blocks[step.sizes]) for step in found]
 
     def _blocks(self, memory: list[Tensor], together: int) -> list[Block]:
         """Cut the rows, and the columns that each part of them sees; leave out rows that see nothing."""

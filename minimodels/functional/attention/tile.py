@@ -1,5 +1,6 @@
 """A tile of attention's scores: which rows and columns, which memory, and where the ends of a band cross it."""
 
+import itertools
 from typing import NamedTuple
 
 from torch import Tensor
@@ -63,6 +64,22 @@ def parts(size: int, step: int) -> list[slice]:
     """
     step = -(-size // -(-size // step))
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def steps(samples: int, heads: int, together: int) -> list[Step]:
+    """Go through all heads of keys, some of them at a time.
+
+    Args:
+        samples: N.
+        heads: G.
+        together: how many heads go together at most, if those of whole samples are to be or those of one.
+
+    Example:
+        >>> [(step.samples, step.heads) for step in steps(2, 3, 4)]
+        [(slice(0, 1, None), slice(0, 3, None)), (slice(1, 2, None), slice(0, 3, None))]
+    """
+    cuts = parts(samples, max(1, together // heads)), parts(heads, min(heads, together))
+    return list(itertools.starmap(Step, itertools.product(*cuts)))
 
 
 def on_grid(seen: slice, most: int, step: int = 1, origin: int = 0) -> list[slice]:

@@ -99,7 +99,7 @@ def forward(
         key: K [N, G, S, d].
         value: V [N, G, S, e].
         scale: what the products are multiplied by.
-        weights: where all of them are written to, [N, H, L, S], if they are wanted; there is no band then.
+        weights: where all of them are written to, [N, H, L, S], if they are wanted, but for what a band hides.
     """
     output, largest, total = memory(query, key, value)
     queries, outputs = cut.by_heads(query), cut.by_heads(output)  # [N, G, share, L, …]
@@ -141,7 +141,7 @@ def forward(
                 l_.clamp_(min=1)  # the largest score adds exp(0) to the sum, wherever anything is seen
             _weigh(cut, tile, l_, v_, y_)
             if weights is not None:
-                _keep(cut, tile, l_, cut.by_heads(weights)[step][..., rows, :])
+                _keep(cut, tile, l_, cut.by_heads(weights)[step][..., rows, tile.columns])
     return output, largest, total
 
 
@@ -178,6 +178,6 @@ def _weigh(cut: Cut, tile: Tile, total: Tensor, values: Tensor, output: Tensor) 
 def _keep(cut: Cut, tile: Tile, total: Tensor, place: Tensor) -> None:
     """Write down the weights, which are divided already where the product rounds."""
     if cut.rounds:
-        place.copy_(tile.weights.view(place.shape))
+        place.copy_(tile.low.unflatten(1, place.shape[2:4]).unflatten(0, place.shape[:2]))
     else:
         place.copy_(tile.scores.div_(total).view(place.shape))

@@ -1,8 +1,10 @@
-"""Attention that hands out its weights: they are made in tiles, and kept in the type of the operands.
+"""Attention that keeps its weights, or hands them out: they are made in tiles, and kept in the type of the operands.
 
 The forward pass is the one of tiles.py, which writes down what it divides. The weights W are its second output, so that
-they may be looked at, or take part in a loss, and the derivative needs no others. From g = ∂O and h = ∂W, if there is
-one, with ∂w = g·Vᵀ + h,
+they may be looked at, or take part in a loss, and the derivative needs no others. Where products round, weights of 16
+bits are all that the backward pass of tiles.py would make of the scores, and to keep a few of them is the faster.
+
+From g = ∂O and h = ∂W, if there is one, with ∂w = g·Vᵀ + h,
 
     ∂V = Wᵀ·g,   ∂S = W∘(∂w − δ),   δ = Σ W∘∂w = Σ g∘O + Σ W∘h,   ∂Q = c·∂S·K,   ∂K = c·∂Sᵀ·Q
 
@@ -10,7 +12,6 @@ a few heads at a time, on memory that all of them use. In 16 bits the product it
 tiles_derivative.py.
 """
 
-import itertools
 from typing import Any
 
 import torch
@@ -18,25 +19,29 @@ from torch import Tensor
 
 from minimodels.functional.attention.cutting import BLOCK, Cut
 from minimodels.functional.attention.definition import attention_and_weights
-from minimodels.functional.attention.tile import parts
+from minimodels.functional.attention.masks import Band, combine_masks
+from minimodels.functional.attention.tile import Step, steps
 from minimodels.functional.attention.tiles import forward
 from minimodels.functional.matmul import batched_product, product_dtype
 from minimodels.functional.precision import accumulator
 from minimodels.functional.transforms import apply, steps_aside
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, band: Band | None, scale: float
+) -> tuple[Tensor, Tensor]:
     """Compute W·V and W = softmax(scale·Q·Kᵀ + M).
 
     Args:
-        query: Q.
+        query: Q; every H/G of its heads share a head of keys and values.
         key: K.
         value: V.
         mask: booleans (True: may look) or numbers that are added; not differentiated.
+        band: what a query may see by its place; None for everything.
         scale: what the products are multiplied by.
 
     Shape:
-        - query: [N, H, L, d]; key: [N, H, S, d]; value: [N, H, S, e]; mask: 4 dimensions, broadcastable to [N, H, L, S]
+        - query: [N, H, L, d]; key: [N, G, S, d]; value: [N, G, S, e]; mask: 4 dimensions, broadcastable to [N, H, L, S]
         - Output: [N, H, L, e] and [N, H, L, S]
 
     Cost: N·H·L·S·(d + e) multiply-adds, backward twice that. Kept are the N·H·L·S weights; the backward pass has those
@@ -46,15 +51,15 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, sc
 
     Example:
         >>> x = torch.ones(1, 1, 2, 2)
-        >>> y, weights = attention(x, x, torch.tensor([[[[1.0], [3.0]]]]), None, 1.0)
+        >>> y, weights = attention(x, x, torch.tensor([[[[1.0], [3.0]]]]), None, None, 1.0)
         >>> y.flatten(), weights[0, 0]
         (tensor([2., 2.]), tensor([[0.5000, 0.5000],
                 [0.5000, 0.5000]]))
     """
     if torch.is_grad_enabled() and any(t.requires_grad for t in (query, key, value)):
-        output, weights = apply(_Weighted, query, key, value, mask, scale)  # a Function gives as many as its forward
+        output, weights = apply(_Weighted, query, key, value, mask, band, scale)  # as many as its forward gives
         return output, weights
-    return _forward(query, key, value, mask, scale)
+    return _forward(query, key, value, mask, band, scale)
 
 
 class _Weighted(torch.autograd.Function):
@@ -62,11 +67,11 @@ class _Weighted(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, band: Band | None, scale: float
     ) -> tuple[Tensor, Tensor]:
-        output, weights = _forward(query, key, value, mask, scale)
+        output, weights = _forward(query, key, value, mask, band, scale)
         ctx.save_for_backward(query, key, value, mask, output, weights)
-        ctx.scale = scale
+        ctx.band, ctx.scale = band, scale
         ctx.set_materialize_grads(False)
         return output, weights
 
@@ -76,16 +81,19 @@ class _Weighted(torch.autograd.Function):
         by_output, by_weights = gradients
         if torch.is_grad_enabled() or steps_aside(*(t for t in gradients if t is not None)):
             wanted = ctx.needs_input_grad[:3]
-            found = _by_autograd(wanted, (query, key, value), mask, ctx.scale, gradients)
+            found = _by_autograd(wanted, (query, key, value), mask, ctx.band, ctx.scale, gradients)
         else:
             by_output = torch.zeros_like(output) if by_output is None else by_output
             found = _derivative(query, key, value, ctx.scale, output, weights, by_output, by_weights)
-        return (*found, None, None)
+        return (*found, None, None, None)
 
 
-def _forward(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> tuple[Tensor, Tensor]:
-    weights = query.new_empty(*query.shape[:3], key.shape[2])
-    return forward(Cut(query, key, mask, None), query, key, value, scale, weights)[0], weights
+def _forward(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, band: Band | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    make = query.new_empty if band is None else query.new_zeros  # tiles leave out what nobody sees
+    weights = make(*query.shape[:3], key.shape[2])
+    return forward(Cut(query, key, mask, band), query, key, value, scale, weights)[0], weights
 
 
 def _derivative(
@@ -98,31 +106,61 @@ def _derivative(
     by_output: Tensor,
     by_weights: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Give ∂Q, ∂K and ∂V, of as many heads of a sample at a time as a block holds."""
+    """Give ∂Q, ∂K and ∂V, of as many heads at a time as a block holds."""
     dq, dk, dv = (torch.empty_like(t) for t in (query, key, value))
-    threads, low = torch.get_num_threads() if query.is_cpu else 1, product_dtype(query)
-    (samples, heads), sizes = weights.shape[:2], weights.shape[2:]
-    together = min(heads, max(threads, BLOCK * threads // sizes.numel()))
-    memory = query.new_empty(together, *sizes, dtype=low)
-    for at in itertools.product(range(samples), parts(heads, together)):
-        q, k, v, g, w = (t[at].to(low) for t in (query, key, value, by_output, weights))
-        ds = memory[: len(w)]
-        if accumulator(low) is low:
-            batched_product(g, v, out=ds)
-            (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
-            ds.addcmul_(w, ds.sum(-1, keepdim=True), value=-1)  # Σ w∘∂w: of a single key nothing is left, exactly
-        else:  # 16 bits would round w∘∂w before the difference is taken: the product takes δ away
-            delta = _inner(by_output[at], output[at])
-            if by_weights is not None:
-                delta.add_(_inner(by_weights[at], w))
-            near = delta.to(low)
-            beside = torch.cat([g, -near, near - delta], -1).to(low), torch.cat([v, v.new_ones(*v.shape[:-1], 2)], -1)
-            batched_product(*beside, out=ds)
-            (ds if by_weights is None else ds.add_(by_weights[at])).mul_(w)
-        torch.mul(batched_product(ds, k.transpose(1, 2)), scale, out=dq[at])
-        torch.mul(batched_product(ds.transpose(1, 2), q.transpose(1, 2)), scale, out=dk[at])
-        dv[at].copy_(batched_product(w.transpose(1, 2), g.transpose(1, 2)))
+    low, memory, heads = product_dtype(query), None, key.shape[1]
+    threads = torch.get_num_threads() if query.is_cpu else 1
+    for step in steps_back(len(weights), heads, weights[0].numel() // heads, threads):
+        q, k, v, y, g, w = (_pairs(t, heads, step) for t in (query, key, value, output, by_output, weights))
+        h = None if by_weights is None else _pairs(by_weights, heads, step)
+        q, k, v, g, w = (t.to(low) for t in (q, k, v, g, w))
+        memory = torch.empty_like(w) if memory is None else memory
+        ds = _slope(memory[: len(w)], v, y, g, w, h)
+        _place(batched_product(ds, k.transpose(1, 2)), scale, _of_step(dq, heads, step))
+        _place(batched_product(ds.transpose(1, 2), q.transpose(1, 2)), scale, _of_step(dk, heads, step))
+        _place(batched_product(w.transpose(1, 2), g.transpose(1, 2)), 1.0, _of_step(dv, heads, step))
     return dq, dk, dv
+
+
+def _slope(memory: Tensor, v: Tensor, y: Tensor, g: Tensor, w: Tensor, h: Tensor | None) -> Tensor:
+    """Give ∂S of some heads, in memory of the type of products."""
+    if accumulator(memory.dtype) is memory.dtype:
+        ds = batched_product(g, v, out=memory)
+        (ds if h is None else ds.add_(h)).mul_(w)
+        return ds.addcmul_(w, ds.sum(-1, keepdim=True), value=-1)  # Σ w∘∂w: of a single key nothing is left, exactly
+    delta = _inner(g, y) if h is None else _inner(g, y).add_(_inner(h, w))
+    near = delta.to(g.dtype)
+    beside = torch.cat([g, -near, (near - delta).to(g.dtype)], -1), torch.cat([v, v.new_ones(*v.shape[:-1], 2)], -1)
+    ds = batched_product(*beside, out=memory)  # 16 bits would round w∘∂w before the difference is taken
+    return (ds if h is None else ds.add_(h)).mul_(w)
+
+
+def steps_back(samples: int, heads: int, scores: int, threads: int) -> list[Step]:
+    """Say how many heads go together in the backward pass.
+
+    Args:
+        samples: N.
+        heads: G.
+        scores: how many a head of keys has, of all queries that share it.
+        threads: how many there are; each has a block, or a head.
+    """
+    return steps(samples, heads, max(threads, BLOCK * threads // scores))
+
+
+def _of_step(t: Tensor, heads: int, step: Step) -> Tensor:
+    """View what a step has of a tensor [N, H or G, …] as [n, h, share or 1, …]."""
+    part: Tensor = t.unflatten(1, (heads, t.shape[1] // heads))[step]
+    return part
+
+
+def _pairs(t: Tensor, heads: int, step: Step) -> Tensor:
+    """Put the rows of heads that share keys below each other: [P, share·rows, …], as products want them."""
+    part = _of_step(t, heads, step)
+    return part.reshape(part.shape[0] * part.shape[1], part.shape[2] * part.shape[3], part.shape[4])
+
+
+def _place(product: Tensor, scale: float, place: Tensor) -> None:
+    torch.mul(product.view(place.shape), scale, out=place)
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
@@ -134,13 +172,18 @@ def _by_autograd(
     wanted: tuple[bool, ...],
     operands: tuple[Tensor, Tensor, Tensor],
     mask: Tensor | None,
+    band: Band | None,
     scale: float,
     gradients: tuple[Tensor | None, ...],
 ) -> tuple[Tensor | None, ...]:
     """Differentiate the definition: for second derivatives, and for gradients that come in batches."""
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        found = attention_and_weights(*operands, mask, scale)
+        query, key, value = operands
+        if band is not None:
+            mask = combine_masks(band.mask(query.shape[2], key.shape[2], query.device), mask)
+        key, value = (t.repeat_interleave(query.shape[1] // key.shape[1], 1) for t in (key, value))
+        found = attention_and_weights(query, key, value, mask, scale)
         pairs = [(t, g) for t, g in zip(found, gradients, strict=True) if g is not None]
         sources = [t for t, want in zip(operands, wanted, strict=True) if want]
         results = torch.autograd.grad(

@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from minimodels.functional.attention import choice, cutting, launched
+from minimodels.functional.attention import choice, cutting, launched, weighted
 from minimodels.functional.attention.tile import parts
 from minimodels.functional.matmul import bfloat16_is_fast
 from minimodels.inspection.footprint.setup import Setup
@@ -26,7 +26,8 @@ def keeps_scores(setup: Setup) -> bool:
         >>> keeps_scores(Setup.of("gpt2"))
         False
     """
-    return setup.config.attn_pdrop > 0 or setup.config.n_head * setup.rows * setup.tokens <= choice.KEPT
+    most = choice.most_kept(rounds=_rounds(setup) and not setup.accelerator)
+    return setup.config.attn_pdrop > 0 or setup.config.n_head * setup.rows * setup.tokens <= most
 
 
 def attention_work(setup: Setup) -> int:
@@ -55,15 +56,38 @@ def attention_work(setup: Setup) -> int:
     c, b, T = setup.config, setup.element, setup.tokens
     stream = setup.rows * c.n_embd
     if keeps_scores(setup):
+        few = c.n_head * setup.rows * T < choice.FEW
+        if _rounds(setup) and not (setup.accelerator or few or c.attn_pdrop > 0):
+            return _kept_in_16_bits(setup)
         return 4 * 4 * c.n_head * setup.rows * T + 8 * b * stream
     if setup.accelerator:
         return _launched(setup)
-    p = 2 if setup.precision == "bfloat16" and bfloat16_is_fast() else 4
+    p = 2 if _rounds(setup) else 4
     together, rows, columns = _tile(setup)
     steps = _steps(setup, together)
     tiles = math.prod(steps[0]) * (4 + p) * rows * columns + 4 * rows**2
     operands = _lent(setup, rows, columns, steps) if p == 2 else _viewed(setup, rows, columns, steps)
     return 4 * b * stream + tiles + 4 * math.prod(steps[0]) * T * (c.n_embd // c.n_head) + operands
+
+
+def _rounds(setup: Setup) -> bool:
+    """Whether products are of 16 bits, each rounded once."""
+    return setup.precision == "bfloat16" and bfloat16_is_fast()
+
+
+def _kept_in_16_bits(setup: Setup) -> int:
+    """Bytes that it takes on a CPU from weights that are kept so; with P heads in a step,
+
+    the gradient that comes in, and those of queries, keys and values    8·R·E
+    the slopes of the scores                                             2·P·T²
+    ∂o, widened, and its product with the output                         8·P·T·d
+    five operands, where the heads are those of several samples          10·P·T·d
+    """
+    c, T = setup.config, setup.tokens
+    first = weighted.steps_back(setup.batch, c.n_head, T * T, torch.get_num_threads())[0]
+    samples, heads = first.sizes
+    copies = 10 if samples > 1 else 0
+    return 8 * setup.rows * c.n_embd + samples * heads * T * (2 * T + (8 + copies) * (c.n_embd // c.n_head))
 
 
 def _launched(setup: Setup) -> int:

@@ -25,12 +25,12 @@ def noise(*shape, seed=0, dtype=torch.float64):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def by_definition(query, key, value, mask, band, scale):
+def by_definition(query, key, value, mask, band, scale, attention=definition.attention):
     share = query.shape[1] // key.shape[1]
     key, value = (t.repeat_interleave(share, 1) for t in (key, value))
     if band is not None:
         mask = F.combine_masks(band.mask(query.shape[2], key.shape[2]), mask)
-    return definition.attention(query, key, value, mask, scale)
+    return attention(query, key, value, mask, scale)
 
 
 @st.composite
@@ -120,18 +120,18 @@ WANTED = {
 
 
 @pytest.mark.parametrize("wanted", WANTED.values(), ids=WANTED)
-@given(case=operands(shares=1), order=st.sampled_from([1, 2]), sizes=st.fixed_dictionaries(
+@given(case=operands(), band=BANDS, order=st.sampled_from([1, 2]), sizes=st.fixed_dictionaries(
     {name: st.integers(1, 8) for name in ("ROWS", "LEAST")} | {"TILE": st.sampled_from([1, 20, 1 << 18])}
 ), block=st.sampled_from([1, 60, 1 << 18]))  # fmt: skip
-def test_weights_beside_the_output_are_those_of_the_definition(wanted, case, order, sizes, block):
+def test_weights_beside_the_output_are_those_of_the_definition(wanted, case, band, order, sizes, block):
     *inputs, mask = case
     with pytest.MonkeyPatch.context() as patch:
         for name, size in sizes.items():
             patch.setattr(cutting, name, size)
         patch.setattr(weighted, "BLOCK", block)
         assert_equivalent(
-            lambda *o: wanted(*weighted.attention(*o, mask, 0.5)),
-            lambda *o: wanted(*definition.attention_and_weights(*o, mask, 0.5)),
+            lambda *o: wanted(*weighted.attention(*o, mask, band, 0.5)),
+            lambda *o: wanted(*by_definition(*o, mask, band, 0.5, definition.attention_and_weights)),
             *inputs,
             order=order,
             rtol=1e-8,
@@ -141,16 +141,21 @@ def test_weights_beside_the_output_are_those_of_the_definition(wanted, case, ord
 
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
-def test_weights_in_low_precision(dtype, low, monkeypatch):
+@pytest.mark.parametrize("band", [None, Band(), Band(2, 30)])
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_weights_in_low_precision(dtype, low, band, looked_at, monkeypatch):
     """Whether or not the processor has a unit for products of bfloat16."""
     monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: low is torch.bfloat16)
-    q, k, v, g = (noise(2, 3, 90, 16, seed=i).to(dtype) for i in range(4))
-    h, mask = noise(2, 3, 90, 90, seed=4).to(dtype), noise(2, 1, 1, 90, seed=5) > 0
-    found = []
-    for attention, kind in ((weighted.attention, dtype), (definition.attention_and_weights, torch.float64)):
+    monkeypatch.setattr(weighted, "BLOCK", 1 << 14)
+    q, k, v, g = (noise(2, heads, 90, 16, seed=i).to(dtype) for i, heads in enumerate((6, 3, 3, 6)))
+    h, mask = noise(2, 6, 90, 90, seed=4).to(dtype), noise(2, 1, 1, 90, seed=5) > 0
+    found, exactly = [], functools.partial(by_definition, attention=definition.attention_and_weights)
+    for attention, kind in ((weighted.attention, dtype), (exactly, torch.float64)):
         leaves = [t.to(kind).requires_grad_() for t in (q, k, v)]
-        y = attention(*leaves, mask, 0.25)
-        found.append([*y, *torch.autograd.grad(y, leaves, [g.to(kind), h.to(kind)])])
+        y = attention(*leaves, mask, band, 0.25)
+        above = [g.to(kind), h.to(kind)]
+        above, outputs = (above, y) if looked_at else (above[:1], y[:1])
+        found.append([*y, *torch.autograd.grad(outputs, leaves, above)])
     for mine, exact in zip(*found, strict=True):
         assert mine.dtype == dtype
         error = (mine.double() - exact).norm() / exact.norm()
@@ -330,6 +335,36 @@ def test_who_serves_whom():
     assert chosen(shape(1, 12, 2048, 64), shape(2048, 2048, requires_grad=True)) == "definition"
 
 
+def test_whose_weights_are_kept_in_16_bits(monkeypatch):
+    monkeypatch.setattr(choice, "KEPT", 300)
+    monkeypatch.setattr(choice, "FEW", 50)
+    found = {}
+    for fast in (True, False):
+        monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda fast=fast: fast)
+        for length in (5, 8, 17, 24, 25):
+            x = noise(1, 1, length, 2).bfloat16().requires_grad_()
+            found[fast, length] = choice.choose(x, x, x, None)
+            assert choice.choose(x, x, x, None, 0.5) == "batched"
+            with torch.no_grad():
+                assert choice.choose(x, x, x, None) in ("batched", "tiles")
+            y = x.detach().float().requires_grad_()
+            assert choice.choose(y, y, y, None) in ("batched", "tiles")
+    assert list(found.values())[:5] == ["batched", "weighted", "weighted", "weighted", "tiles"]
+    assert list(found.values())[5:] == ["batched", "batched", "batched", "tiles", "tiles"]
+
+
+@pytest.mark.parametrize("band", [None, Band(), Band(3, 20)])
+def test_weights_kept_in_16_bits_are_those_of_the_definition(band, monkeypatch):
+    monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda: True)
+    monkeypatch.setattr(choice, "FEW", 50)
+    q, k, v = (noise(2, heads, 40, 8, seed=heads).bfloat16().requires_grad_() for heads in (4, 2, 1))
+    v = v.expand(2, 2, 40, 8)
+    y = choice.attend(q, k, v, None, band, 0.3)
+    assert "_Weighted" in type(y.grad_fn).__name__
+    exact = by_definition(*(t.double() for t in (q, k, v)), None, band, 0.3)
+    torch.testing.assert_close(y.double(), exact, rtol=0.02, atol=0.02)
+
+
 def test_a_mask_is_differentiated():
     q, k, v, mask = noise(2, 3, 4, 2), noise(2, 3, 5, 2, seed=1), noise(2, 3, 5, 2, seed=2), noise(3, 4, 5, seed=3)
     assert_equivalent(F.scaled_dot_product_attention, T.scaled_dot_product_attention, q, k, v, mask, order=2)
@@ -394,6 +429,6 @@ def test_compilers_see_one_graph(name, dynamic):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
 def test_who_sees_a_single_key_has_nothing_to_change_about_it(dtype):
     q, k, v = (torch.randn(2, 3, length, 5).to(dtype).requires_grad_() for length in (4, 1, 1))
-    output, weights = weighted.attention(q, k, v, None, 0.5)
+    output, weights = weighted.attention(q, k, v, None, None, 0.5)
     gradients = torch.autograd.grad((output, weights), (q, k), (torch.randn_like(output), torch.randn_like(weights)))
     assert all((gradient == 0).all() for gradient in gradients)
