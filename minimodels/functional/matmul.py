@@ -8,6 +8,7 @@ never on a timing, so that two runs give the same bits. `python -m benchmarks li
 benchmarks/results.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -95,6 +96,37 @@ def product_with_columns(a: Tensor, w: Tensor, bias: Tensor | None = None) -> Te
     if torch.compiler.is_compiling() or a.shape[0] != 1:
         return product(a, w.t(), bias)
     return torch.mm(a, w) if bias is None else torch.addmm(bias, a, w)
+
+
+def form_with_columns(rows: int, w: Tensor, bias: Tensor) -> Callable[..., Tensor]:
+    """Choose what `product_with_columns` does with so many rows, once for many products that nobody watches.
+
+    Args:
+        rows: how many rows a product has.
+        w: a right factor; others that lie alike are served as well.
+        bias: what is added to each row.
+
+    Shape:
+        - w: [K, N]; bias: [N]
+
+    Returns:
+        a function of a, w and bias.
+
+    See: tests/functional/test_matmul.py.
+
+    Example:
+        >>> form_with_columns(1, torch.ones(2, 1), torch.ones(1))(torch.ones(1, 2), torch.ones(2, 1), torch.ones(1))
+        tensor([[3.]])
+    """
+    a = w.new_empty(rows, w.shape[0])
+    if rows > 1 and onednn.serves(a, w.t(), bias):
+        return product_with_columns
+    layers = _few_meet_many(a, w.t(), bias) and w.is_contiguous() and few_rows.repay_layers(a, w)
+    return few_rows.in_layers if layers else _whole_with_columns
+
+
+def _whole_with_columns(a: Tensor, w: Tensor, bias: Tensor) -> Tensor:
+    return torch.addmm(bias, a, w)
 
 
 def product_into(out: Tensor, a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:

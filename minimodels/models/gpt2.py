@@ -15,6 +15,7 @@ from minimodels import nn
 from minimodels.checkpoint import PretrainedModel
 from minimodels.functional.matmul import product_with_columns
 from minimodels.functional.precision import accumulator
+from minimodels.models import gpt2_token
 from minimodels.models.causal import ACTIVATIONS, CausalLM, embedded, looked_up, positions
 from minimodels.models.gpt2_config import GPT2Config
 from minimodels.models.outputs import BaseModelOutput
@@ -186,6 +187,9 @@ class GPT2Block(nn.Module):
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
+_KINDS = gpt2_token.Kinds(GPT2Block, GPT2Attention, GPT2MLP, Conv1D)
+
+
 class GPT2PreTrainedModel(PretrainedModel):
     """What the model with and without a head share: how published files name their tensors."""
 
@@ -223,7 +227,7 @@ class GPT2Model(GPT2PreTrainedModel):
 
     References: Radford et al. 2019, "Language models are unsupervised multitask learners", section 2.3.
 
-    See: tests/models/test_gpt2.py.
+    See: gpt2_token.py, for a token that is read behind others; tests/models/test_gpt2.py.
 
     Example:
         >>> model = GPT2Model(GPT2Config(n_layer=2, n_head=2, n_embd=8))
@@ -267,8 +271,11 @@ class GPT2Model(GPT2PreTrainedModel):
         where = positions(x, past_key_values, attention_mask, position_ids, self.config.n_positions)
         mask = None if attention_mask is None else (attention_mask != 0)[:, None, None, :]
         x = self.drop(x + looked_up(self.wpe, where, "position", "is beyond the {0} that the model has"))
-        for block in self.h:
-            x = block(x, mask, past_key_values)
+        if past_key_values is not None and (blocks := gpt2_token.gathered(self.h, _KINDS, x, past_key_values)):
+            x = gpt2_token.read(blocks, x, mask, past_key_values)
+        else:
+            for block in self.h:
+                x = block(x, mask, past_key_values)
         return BaseModelOutput(self.ln_f(x), past_key_values)
 
     def new_cache(self, batch_size: int, capacity: int) -> KeyValueCache:

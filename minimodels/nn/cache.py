@@ -95,6 +95,29 @@ class KeyValueCache:
         self.lengths[layer] = end
         return memory[0, :, :, :end], memory[1, :, :, :end]
 
+    def write(self, both: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """Do what `update` does with keys and values that lie in one tensor, in one copy.
+
+        Args:
+            both: keys, then values of the next tokens.
+            layer: whose they are.
+
+        Shape:
+            both [2, N, H, T, d]; Output: twice [N, H, length, d], views.
+
+        Raises:
+            ValueError: as for `update`.
+        """
+        memory, start = self.layers[layer], self.lengths[layer]
+        end = start + both.shape[3]
+        if end > memory.shape[3] or (place := memory.narrow(3, start, end - start)).shape != both.shape:
+            key, value = both
+            return self.update(key, value, layer)  # which says what is wrong
+        place.copy_(both)
+        self.lengths[layer] = end
+        keys, values = memory.narrow(3, 0, end)
+        return keys, values
+
     def repeat(self, times: int) -> "KeyValueCache":
         """Make a cache in which every row stands `times` times, one below the other, with as much room.
 

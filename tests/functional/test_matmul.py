@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimodels.functional import few_rows, matmul, onednn
-from minimodels.functional.matmul import add_product_, product, product_into, product_with_columns
+from minimodels.functional.matmul import (
+    add_product_,
+    form_with_columns,
+    product,
+    product_into,
+    product_with_columns,
+)
 from minimodels.testing import assert_equivalent, assert_linear, tensors
 
 sizes = st.integers(0, 9)
@@ -129,6 +135,30 @@ def test_few_rows_meet_columns_layer_by_layer(threads, m, n, k, held, biased, da
     torch.testing.assert_close(found, written_out(a, w.t(), *bias))
     if min(n, k) > 1:  # or else rows are columns
         assert bool(cut) == (2 <= m <= (16 if threads == 1 or n >= 5 else 7))
+
+
+def heard(called, name, function):
+    return lambda *operands: called.append(name) or function(*operands)
+
+
+@pytest.mark.parametrize("faster", [False, True])
+@given(m=st.integers(1, 19), n=st.integers(1, 9), k=st.integers(1, 9), turned=st.booleans(), data=st.data())
+def test_a_form_is_chosen_once_as_each_time(faster, m, n, k, turned, data):
+    a, w, bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (k, n), (n,)))
+    w, called = w.t().contiguous().t() if turned else w.contiguous(), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "onednn_is_faster", lambda: faster)
+        patch.setattr(matmul, "LARGE", 1)
+        patch.setattr(few_rows, "BEYOND_CACHE", 1)
+        patch.setattr(few_rows, "LAYER", 2)
+        for file, name in ((few_rows, "in_layers"), (matmul, "_onednn"), (torch, "addmm")):
+            patch.setattr(file, name, heard(called, name, getattr(file, name)))
+        found, known = form_with_columns(m, w, bias)(a, w, bias), called.copy()
+        expected = product_with_columns(a, w, bias)
+    if min(n, k) > 1 and not turned:  # or else rows are columns
+        assert called == 2 * known
+        assert torch.equal(found, expected)
+    torch.testing.assert_close(found, written_out(a, w.t(), bias))
 
 
 @pytest.mark.parametrize(

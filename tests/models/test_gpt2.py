@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minimodels import nn
 from minimodels.errors import InputError
-from minimodels.models import GPT2Config, GPT2LMHeadModel, GPT2Model
+from minimodels.models import GPT2Config, GPT2LMHeadModel, GPT2Model, gpt2, gpt2_token
 from minimodels.models.gpt2 import Conv1D
 from minimodels.models.gpt2_config import SIZES
 from minimodels.tap import listening
@@ -246,6 +246,114 @@ def test_results_by_name_and_by_number():
     assert output[:1] == (output.logits,)
     with pytest.raises(KeyError, match="loss"):
         output["loss"]
+
+
+# --- one token behind others ---
+
+
+def next_token(model, N=2, mask=None, past=5, T=1, seed=0):
+    """The logits of a token behind others, the cache, and whether the short road was taken."""
+    torch.manual_seed(seed)
+    ids, cache, taken = tokens(model.config, N, past + T), model.new_cache(N, past + T), []
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        if past:
+            model(ids[:, :past], past_key_values=cache, attention_mask=None if mask is None else mask[:, :past])
+        patch.setattr(gpt2_token, "read", lambda *o, read=gpt2_token.read: taken.append(1) or read(*o))
+        logits = model(ids[:, past:], past_key_values=cache, attention_mask=mask).logits
+    return logits, cache, bool(taken)
+
+
+@given(
+    config=configs(),
+    N=st.integers(1, 4),
+    past=st.integers(0, 6),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    data=st.data(),
+)
+def test_the_short_road_leads_where_the_calls_do(config, N, past, dtype, data):
+    model = built(config, dtype=dtype)
+    masks = st.lists(st.integers(0, 1), min_size=N * past, max_size=N * past)
+    mask = data.draw(st.none() | masks.map(lambda m: torch.tensor(m).view(N, past)))
+    mask = None if mask is None else torch.cat([mask, torch.ones(N, 1)], 1).long()
+    logits, cache, taken = next_token(model, N, mask, past)
+    assert taken
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gpt2_token, "gathered", lambda *_: [])
+        expected, other, taken = next_token(model, N, mask, past)
+    assert not taken
+    torch.testing.assert_close(logits, expected)
+    assert cache.lengths == other.lengths
+    for ours, theirs in zip(cache.layers, other.layers, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+PARTS = ["", "ln_1", "ln_2", "attn", "mlp", "attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
+PARTS += ["attn.resid_dropout", "mlp.dropout"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_hook_on_any_part_is_heard(part):
+    model = small()
+    expected, _, taken = next_token(model)
+    assert taken
+    heard = []
+    module = model.transformer.h[0].get_submodule(part)
+    handle = module.register_forward_hook(lambda _, inputs, output: heard.append(inputs[0].shape) or 2 * output)
+    logits, _, taken = next_token(model)
+    assert not taken
+    assert [shape[:2] for shape in heard] == [(2, 5), (2, 1)]
+    assert not torch.allclose(logits, expected)
+    handle.remove()
+    assert next_token(model)[2]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_another_module_in_the_place_of_any_part_is_called(part):
+    model = small()
+    module = model.transformer.h[1].get_submodule(part)
+    module.__class__ = type("Other", (type(module),), {})
+    assert not next_token(model)[2]
+
+
+def test_the_short_road_is_for_one_token_without_an_audience():
+    model, half = small(), small().bfloat16()
+    assert next_token(model)[2]
+    assert not next_token(model, T=2)[2]
+    assert not next_token(half)[2]
+    assert not next_token(model, N=(1 << 15) // 12 + 1, past=0)[2]
+    names = []
+    with listening(lambda name, value: names.append(name) or value):
+        assert not next_token(model)[2]
+    assert "attention.weights" in names
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not next_token(model.float())[2]
+    handle = torch.nn.modules.module.register_module_forward_hook(lambda *_: None)
+    assert not next_token(model)[2]
+    handle.remove()
+    for part in ("attn", "attn.resid_dropout", "mlp.dropout"):
+        model.transformer.h[1].get_submodule(part).training = True
+        assert not next_token(model)[2]
+        model.eval()
+    model.transformer.h[1].mlp.act = torch.sin
+    assert not next_token(model)[2]
+
+
+def test_weights_of_another_kind_go_the_long_way():
+    for change in (lambda w: w.to("meta"), lambda w: w.as_subclass(type("Own", (torch.Tensor,), {}))):
+        model = small()
+        layer = model.transformer.h[1].mlp.c_fc
+        layer._parameters["weight"] = change(layer.weight.detach())
+        x = torch.ones(2, 1, 12, dtype=torch.float64)
+        with torch.no_grad():
+            assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, model.new_cache(2, 3)) == []
+    model = small()
+    assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, model.new_cache(2, 3)) == []  # a gradient
+    with torch.no_grad():
+        assert len(gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, model.new_cache(2, 3))) == 2
+        own = type("Own", (nn.KeyValueCache,), {})(2, 2, 3, 3, 4, dtype=torch.float64)
+        assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, own) == []
+        wide = nn.KeyValueCache(2, 2, 3, 3, 4)
+        assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, wide) == []
 
 
 # --- weights ---

@@ -46,6 +46,17 @@ def test_what_is_given_back_is_the_memory_itself():
     assert len({memory.data_ptr() for memory in cache.layers}) == LAYERS  # one tensor a layer, or a step copies all
 
 
+@given(pieces=st.lists(st.integers(0, 4), min_size=1, max_size=3), N=st.integers(1, 3))
+def test_keys_and_values_in_one_tensor_are_written_likewise(pieces, N):
+    both = torch.randn(2, N, H, sum(pieces), D)
+    ours, theirs = (KeyValueCache(LAYERS, N, H, CAPACITY, D) for _ in range(2))
+    for piece in both.split(pieces, 3):
+        seen, expected = ours.write(piece, 1), theirs.update(*piece, 1)
+        assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(seen, expected, strict=True))
+    assert ours.lengths == theirs.lengths == [0, sum(pieces)]
+    assert all(torch.equal(a, b) for a, b in zip(ours.layers, theirs.layers, strict=True))
+
+
 def test_the_length_is_that_of_whole_passes():
     cache, _ = filled(1, 3)
     cache.update(torch.ones(1, H, 1, D), torch.ones(1, H, 1, D), 0)
@@ -103,6 +114,11 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written():
             cache.update(wrong, wrong, 0)
     with pytest.raises(ValueError, match="keys and values"):
         cache.update(key[:, :, :1], key[:, :, :2], 0)
+    with pytest.raises(ValueError, match="has room for 12 tokens, not for 13"):
+        cache.write(torch.stack([key, key]), 0)
+    for wrong in (key[:1, :, :2], key[:, :1, :2], key[:, :, :2, :1]):
+        with pytest.raises(ValueError, match=r"keys and values \[2, 3, T, 4\]"):
+            cache.write(torch.stack([wrong, wrong]), 0)
     assert torch.equal(held(cache), given)
 
 
