@@ -5,6 +5,7 @@ from torch import Tensor
 
 from minimodels.functional.activations import log_softmax
 from minimodels.functional.losses.checks import check_distribution, check_indices, check_weight
+from minimodels.functional.losses.compiled import surprise_of_indices
 from minimodels.functional.losses.few import surprise_of_few
 from minimodels.functional.losses.likelihood import against_distribution, against_indices
 from minimodels.functional.losses.reduction import chosen_reduction, reduced
@@ -80,6 +81,8 @@ def cross_entropy(
             return _by_rows(input, target, weight, classes, ignore_index, reduction, label_smoothing)
         if not distribution and weight is None and label_smoothing == 0 and reduction != "none":
             return surprise_of_few(input, target, classes, ignore_index, reduction)
+    if torch.compiler.is_compiling() and label_smoothing == 0 and not distribution and _plain(input):
+        return surprise_of_indices(input, target, weight, classes, ignore_index, reduction)
     log_p = tap("cross_entropy.log_probabilities", log_softmax(input, classes))
     if distribution:
         return against_distribution(log_p, target, weight, classes, reduction, label_smoothing)
@@ -148,14 +151,11 @@ def nll_loss(
 
 def _hand_derived(input: Tensor, target: Tensor, weight: Tensor | None) -> bool:
     constants = not target.requires_grad and (weight is None or not weight.requires_grad)
-    return (
-        plain_autograd()
-        and not torch.compiler.is_compiling()  # a compiler fuses the definition better
-        and not listened()
-        and constants
-        and input.is_floating_point()
-        and input.numel() > 0
-    )
+    return not torch.compiler.is_compiling() and constants and _plain(input)  # a compiler fuses what it sees
+
+
+def _plain(input: Tensor) -> bool:
+    return plain_autograd() and not listened() and input.is_floating_point() and input.numel() > 0
 
 
 LARGE = 1 << 16

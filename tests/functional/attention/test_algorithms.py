@@ -336,12 +336,12 @@ def test_who_serves_whom():
 
 
 def test_whose_weights_are_kept_in_16_bits(monkeypatch):
-    monkeypatch.setattr(choice, "KEPT", 300)
-    monkeypatch.setattr(choice, "FEW", 50)
+    monkeypatch.setattr(choice, "KEPT", 24 * 24 // 2)
+    monkeypatch.setattr(choice, "FEW", 8 * 8)
     found = {}
     for fast in (True, False):
         monkeypatch.setattr(matmul, "bfloat16_is_fast", lambda fast=fast: fast)
-        for length in (5, 8, 17, 24, 25):
+        for length in (7, 8, 16, 24, 25):
             x = noise(1, 1, length, 2).bfloat16().requires_grad_()
             found[fast, length] = choice.choose(x, x, x, None)
             assert choice.choose(x, x, x, None, 0.5) == "batched"
