@@ -201,6 +201,8 @@ def test_with_classes_or_without(case, many, long):
         patch.setattr(interleaved, "bfloat16_is_fast", lambda: True)
         patch.setattr(interleaved, "MANY", many)
         patch.setattr(interleaved, "LONG", long)
+        patch.setattr(stacks, "LONG", long)
+        patch.setattr(stacks, "bfloat16_is_fast", lambda: True)
         patch.setattr(im2col, "RUN", 1)
         y = im2col.convolve(*leaves, windows)
         gradient = torch.randn_like(y)
@@ -232,6 +234,18 @@ def test_stacks_of_planes_are_the_same(case, uneven, chunk):
         for value, wanted in ((y, expected.detach()), (carried, by_w)):
             assert value.dtype is dtype
             assert (value - wanted).abs().max() <= far * (1 + wanted.abs().max())
+
+
+@given(case=convolutions(dims=2, groups=1), uneven=st.integers(0, 2))
+def test_stacks_of_lines_are_the_kernels_gradient(case, uneven):
+    x, w, _, windows = case
+    pads = tuple((before, after + uneven) for before, after in windows.pads)
+    windows = windows._replace(pads=pads, stride=(1, *windows.stride[1:]), dilation=(1, *windows.dilation[1:]))
+    leaf = w.detach().requires_grad_()
+    expected = definition.convolve(x.detach(), leaf, None, windows)
+    gradient = torch.randn_like(expected)
+    carried = stacks.weight_gradient(x.detach(), gradient, windows)
+    torch.testing.assert_close(carried, torch.autograd.grad(expected, leaf, gradient)[0], rtol=1e-9, atol=1e-9)
 
 
 @given(case=convolutions(dims=3))

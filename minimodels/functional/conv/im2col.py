@@ -154,7 +154,7 @@ def _forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Ten
 def _weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     if stacks.serves_weight_gradient(x, windows):
         return stacks.weight_gradient(x, gradient, windows)
-    last = _channels_last(x, windows) and not stacks.serves(x, windows)
+    last = _channels_last(x, windows)
     if last and interleaved.serves_weight_gradient(x, gradient.shape[1], windows):
         return interleaved.weight_gradient(x, gradient, windows)
     if not last:

@@ -27,6 +27,17 @@ from minimodels.shapes import Windows
 ROWS = 64
 """Rows of a matrix of kernels at least, in bfloat16; fewer are made so many by giving several planes at once."""
 
+LONG = 48
+"""Windows in a line of an image from which the kernel's gradient is taken from columns in bfloat16."""
+
+TOGETHER = 2
+"""Times `frame.CHUNK` that all columns of a sample may take, for one product of the kernel's gradient in bfloat16.
+
+Milliseconds on two threads of an Intel Xeon with AMX, 3x3x3, plane by plane and so: 2x16x16x28x28 to 32 2.9
+and 1.8, 2x32x16x28x28 to 32 4.6 and 2.8; 1x16x16x56x56 to 32 (16 MiB) 3.6 and 4.8, 1x3x16x112x112 to 16 (12 MiB) 4.7
+and 9.1.
+"""
+
 PLANE, LARGE_PLANE = 100, 512
 """Windows of a plane from which products of its own pay, in float32 and in bfloat16."""
 
@@ -65,19 +76,23 @@ def serves(x: Tensor, windows: Windows) -> bool:
 
 
 def serves_weight_gradient(x: Tensor, windows: Windows) -> bool:
-    """Say the same for the kernel's gradient: in bfloat16 columns.py has larger products, where its columns stay small.
+    """Say the same for the kernel's gradient, which in bfloat16 may be that of images with long lines as well.
 
-    Milliseconds in bfloat16 on two threads of an Intel Xeon, 3x3x3, by columns.py and so: 2x16x16x28x28 to 32 2.0 and
-    2.4, 2x32x16x28x28 to 32 2.9 and 4.2, 1x16x16x56x56 to 32 8.9 and 3.2, 1x3x16x112x112 to 16 5.1 and 4.2.
+    Milliseconds in bfloat16 on two threads of an Intel Xeon with AMX, 3x3, by classes (interleaved.py) and so:
+    8x64x56x56 4.5 and 3.7, 8x32x56x56 2.0 and 1.6, 8x16x56x56 0.95 and 0.97, 4x32x112x112 to 64 5.0 and 3.8,
+    8x128x28x28 2.7 and 3.5, 32x32x32x32 2.7 and 3.5.
 
     Args:
         x: the input.
         windows: stride, padding, dilation and groups.
     """
-    if x.dtype is not torch.bfloat16 or not serves(x, windows):
+    if serves(x, windows) or x.dtype is not torch.bfloat16 or x.ndim != 4:
         return serves(x, windows)
-    columns = math.prod((x.shape[2] + sum(windows.pads[0]), *windows.output_size(x.shape[2:])[1:]))
-    return x.shape[1] * math.prod(windows.kernel[1:]) * columns * x.dtype.itemsize > 2 * frame.CHUNK
+    if torch.compiler.is_compiling() or not x.is_cpu or image_layout(x) is not torch.contiguous_format:
+        return False
+    neighbours = windows.groups == windows.stride[0] == windows.dilation[0] == 1 < windows.kernel[0]
+    long = windows.stride[1] == 1 and windows.output_size(x.shape[2:])[1] >= LONG
+    return neighbours and long and _together(x, windows) <= TOGETHER * frame.CHUNK and bfloat16_is_fast()
 
 
 def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tensor:
@@ -114,9 +129,11 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         windows: those of the convolution.
 
     Shape:
-        - x: [N, C, *size]; gradient: [N, O, *counts]
+        - x: [N, C, *size], volumes, or images of 16 bits; gradient: [N, O, *counts]
         - Output: [O, C, *kernel]
     """
+    if x.ndim == 4 or (x.dtype is torch.bfloat16 and _together(x, windows) <= TOGETHER * frame.CHUNK):
+        return _weight_gradient_together(x, gradient, windows)
     wide, inputs, rows = torch.promote_types(x.dtype, torch.float32), x.shape[1], x.shape[1] * math.prod(windows.kernel)
     total = x.new_zeros(rows, gradient.shape[1], dtype=wide)
     flat = gradient.flatten(3)
@@ -129,6 +146,37 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
         total += products.sum(0, dtype=wide)
     w = total.to(x.dtype).view(windows.kernel[0], inputs, *windows.kernel[1:], -1)
     return w.movedim(-1, 0).transpose(1, 2).contiguous()
+
+
+def _together(x: Tensor, windows: Windows) -> int:
+    """Count the bytes of all columns of a sample."""
+    planes = windows.output_size(x.shape[2:])[0] + windows.kernel[0] - 1
+    windows_of_all = planes * math.prod(windows.output_size(x.shape[2:])[1:])
+    return x.shape[1] * math.prod(windows.kernel[1:]) * windows_of_all * x.dtype.itemsize
+
+
+def _weight_gradient_together(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
+    """Multiply a sample's columns, all planes in a line, with ∂y beginning at each of the first k₀ planes (or lines).
+
+    columns [K, planes·windows]  ×  ∂y [k₀·O, planes·windows]ᵀ: one product, with the smaller factor on the right, which
+    oneDNN reorders.
+    """
+    counts, (k0, *kernel) = gradient.shape[2:], windows.kernel
+    planes, before = counts[0] + k0 - 1, windows.pads[0][0]
+    columns = x.new_zeros(x.shape[1], *kernel, planes, *counts[1:])
+    shares = _shares(x.transpose(1, 2), columns.movedim(1 + len(kernel), 0), windows)
+    upstream = x.new_zeros(k0, gradient.shape[1], planes, *counts[1:])
+    rows, wide = x.shape[1] * math.prod(kernel), torch.promote_types(x.dtype, torch.float32)
+    total = x.new_zeros(rows, k0 * gradient.shape[1], dtype=wide)
+    first, stop = max(0, before), max(0, min(planes, x.shape[2] + before))
+    for n in range(x.shape[0]):
+        for read, written in shares:
+            written[first:stop].copy_(read[n, first - before : max(0, stop - before)])
+        for i, shifted in enumerate(upstream):
+            shifted[:, i : i + counts[0]] = gradient[n]
+        total += torch.mm(columns.view(total.shape[0], -1), upstream.view(total.shape[1], -1).t())
+    w = total.to(x.dtype).view(x.shape[1], *kernel, k0, -1)
+    return w.movedim((-1, -2), (0, 2)).contiguous()
 
 
 def _diagonal(w: Tensor, block: int) -> Tensor:
