@@ -160,8 +160,8 @@ def conv2d(
 
     Images without channels give the empty sum, that is the bias; PyTorch gives an output without channels. An infinite
     number or NaN spoils the outputs that read it; by Winograd's algorithm the others of their tiles too, by spectra
-    all of the image, and by bands (depthwise, on short lines or in bfloat16) up to 64
-    outputs of a line.
+    all of the image, by bands (depthwise, on short lines or in bfloat16) up to 64 outputs of a line, and in bfloat16 by
+    classes of windows and stacks of planes the outputs beside them.
 
     Raises:
         RuntimeError: shapes, dtypes or numbers do not fit together; the message says which.

@@ -9,7 +9,8 @@ is multiplied. Those that are k places apart do not, and lie one behind the othe
 So windows are copied k times fewer than by rows.py. Unlike in lines.py the sum over k is inside the product, which
 rounds once: it serves 16 bits. A line goes on from one image to the next, so that a class is one large product, and
 what reads beyond the end of an image is dropped. Where a stride divides k there are as many classes fewer. Few kernels
-would leave matrix units idle; then two windows are made one, a place wider, at a stride of two.
+would leave matrix units idle; then two windows are made one, a place wider, at a stride of two, and an infinite number
+or NaN spoils both.
 """
 
 import math
@@ -119,19 +120,20 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
     """
     counts, together = windows.output_size(x.shape[2:]), _together(w, windows)
     kernels, windows = _widened(w, together), _wider(windows, together)
-    bias = None if bias is None else bias.repeat(together)
     y, buffer, (reach, stride) = _empty(x, w.shape[0], counts), Buffer(x), (windows.kernel[-1], windows.stride[-1])
     places = _along(x, windows) // stride * together
     for chunk, laid in _laid_out(x, windows, math.prod(counts) * w.shape[0]):
         rows = -(-laid.shape[0] // reach)
         products = buffer.take(rows * (reach // stride) * together, w.shape[0])
+        if bias is not None:  # what is there is added before the sum is rounded
+            products.copy_(bias)
         for r, part in enumerate(products.view(rows, reach // stride, -1).unbind(1)):
             begun = laid[r * stride :]
             met = begun[: begun.shape[0] // reach * reach].view(-1, kernels.shape[0])
             if bias is None:
                 torch.mm(met, kernels, out=part[: met.shape[0]])
             else:
-                torch.addmm(bias, met, kernels, out=part[: met.shape[0]])
+                part[: met.shape[0]].addmm_(met, kernels)
         each = products.view(*counts[:-1], -1, w.shape[0])[..., : (chunk.stop - chunk.start) * places, :]
         y[chunk] = each.unflatten(-2, (-1, places))[..., : counts[-1], :].movedim((-3, -1), (0, 1))
     return y
@@ -139,9 +141,8 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
 
 def _together(w: Tensor, windows: Windows) -> int:
     """Say how many neighbouring windows a row is made to hold: two, where a product of few kernels is the slower."""
-    return (
-        2 if windows.stride[-1] == 1 and windows.kernel[-1] % 2 == 1 < windows.kernel[-1] and w.shape[0] <= FEW else 1
-    )
+    odd = windows.kernel[-1] % 2 == 1 < windows.kernel[-1]
+    return 2 if odd and windows.stride[-1] == 1 and w.shape[0] <= FEW else 1
 
 
 def _wider(windows: Windows, together: int) -> Windows:
