@@ -36,9 +36,9 @@ def _channels_last(x: Tensor) -> bool:
             return False
         if x.is_contiguous(memory_format=_LAYOUTS[x.ndim]):
             return True
-    least = 0
+    sizes, strides, least = x.shape, x.stride(), 0
     for dim in (1, *range(x.ndim - 1, 1, -1), 0):
-        if x.stride(dim) < least or (dim == 0 and least == x.stride(1)):  # at the last, all else is of size one
+        if strides[dim] < least or (dim == 0 and least == strides[1]):  # at the last, all else is of size one
             return False
-        least = x.stride(dim) * max(x.shape[dim], 1)
+        least = strides[dim] * max(sizes[dim], 1)
     return True

@@ -144,6 +144,33 @@ def test_rows_and_columns_are_the_same(way, enough, case, uneven, chunk):
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_a_bias_among_the_products_of_short_rows_is_torchs(channels, dtype):
+    """On either side of `SHORT`; an infinite number in the bias stays in its channel."""
+    x = torch.randn(3, channels, 9, 8).to(dtype).to(memory_format=torch.channels_last)
+    w, b = torch.randn(6, channels, 3, 3).to(dtype), torch.randn(6).to(dtype)
+    b[2] = torch.inf
+    windows = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    assert rows._short(x, windows) == (channels < 4)
+    tolerance = 1e-5 if dtype is torch.float32 else 3e-2
+    expected = torch.nn.functional.conv2d(x, w, b, padding=1)
+    torch.testing.assert_close(rows.forward(x, w, b, windows), expected, rtol=tolerance, atol=tolerance)
+
+
+@given(images=st.integers(0, 20), at_once=st.integers(1, 9), threads=st.integers(1, 6), wide=st.booleans())
+def test_chunks_have_as_many_images_for_every_thread(images, at_once, threads, wide):
+    x = torch.zeros(images, 1, dtype=torch.float32 if wide else torch.bfloat16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        patch.setattr(frame, "CHUNK", at_once * x.dtype.itemsize)
+        cut = frame.chunks(x, 1)
+    assert [i for part in cut for i in range(images)[part]] == list(range(images))
+    assert all(part.stop - part.start <= (2 if wide else 1) * at_once for part in cut)
+    if wide and at_once >= threads:
+        assert all((part.stop - part.start) % threads == 0 for part in cut[:-1])
+
+
 @given(case=convolutions(groups=1), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 12, 1 << 21]))
 def test_rows_of_lines_are_the_same(case, uneven, chunk):
     x, w, b, windows = case
@@ -495,7 +522,9 @@ def test_depthwise_sums_sixteen_bits_in_thirty_two(convolve, dtype):
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
-def test_the_biases_gradient_is_rounded_twice_at_most(dtype, layout):
+@pytest.mark.parametrize("many", [1, 1 << 30])
+def test_the_biases_gradient_is_rounded_twice_at_most(many, dtype, layout, monkeypatch):
+    monkeypatch.setattr(bilinear, "MANY", many)
     gradient = torch.rand(8, 3, 30, 40).to(dtype).contiguous(memory_format=layout)
     exact = gradient.double().sum((0, 2, 3))
     carried = bilinear.bias_gradient(gradient)

@@ -104,6 +104,22 @@ def test_sixteen_bits_hold_every_offset_that_a_byte_holds(dtype, batch):
     assert_equivalent(lambda x: MAX[2](x, 3), lambda x: reference(MAX[2])(x, 3), x, order=1)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("settings", [(2,), (3, 2), ((1, 3), 1), ((3, 1), 2), (2, 1, 0, 2)], ids=str)
+@given(seed=st.integers(0, 999))
+def test_the_race_compares_bits_of_every_type(dtype, settings, seed):
+    """Zeros of both signs, equals, infinities and NaN of both signs: as in the definition, that is, as in torch."""
+    values = torch.tensor([0.0, -0.0, 1.0, -1.0, torch.inf, -torch.inf, torch.nan, -torch.nan], dtype=dtype)
+    chosen = torch.randint(len(values), (2, 3, 6, 7), generator=torch.Generator().manual_seed(seed))
+    x = values[chosen].to(memory_format=torch.channels_last)
+    both(MAX[2], x, *settings)
+    rounding = 0.02 if dtype.itemsize == 2 else 1e-5  # of shares that windows with common elements add up
+    theirs = reference(MAX[2])
+    assert_equivalent(
+        lambda x: MAX[2](x, *settings), lambda x: theirs(x, *settings), x, order=1, rtol=rounding, atol=rounding
+    )
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("settings", [(2,), (3, 2, 1)], ids=str)
 def test_what_is_no_number_goes_back_to_the_winner_alone(layout, settings):

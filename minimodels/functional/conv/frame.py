@@ -28,12 +28,23 @@ DEVICE_CHUNK = 1 << 29
 def chunks(x: Tensor, elements: int) -> list[slice]:
     """Cut a batch where what is made of it would outgrow the cache; under a compiler, nowhere.
 
+    Products take an image after the other, and with as many images for every thread none has to wait. Forward, the
+    kernel's and the input's gradient of 3x3 kernels in float32 with an odd number of images at a time and with one
+    more, milliseconds on two threads of an Intel Xeon, channels-last but for the last two:
+
+        8x64x56x56     1 and 2   8.48 7.71   7.85 7.54   7.89 7.28
+        16x64x32x32    1 and 2   5.77 4.91   5.72 4.87   5.76 4.79
+        8x64x56x56     1 and 2   8.70 8.10   9.09 8.54   8.29 7.49
+        16x128x28x28   3 and 4   17.2 13.6   18.0 14.3   17.2 13.5
+
+    Products of 16 bits take all rows at once, and larger chunks cost them more than that.
+
     Args:
         x: the batch.
         elements: how many numbers are made of a sample.
 
     Example:
-        >>> chunks(torch.zeros(3, 1), 1 << 19)  # 2 MiB of float32 a sample
+        >>> chunks(torch.zeros(3, 1, dtype=torch.bfloat16), 1 << 20)  # 2 MiB a sample
         [slice(0, 2, None), slice(2, 3, None)]
     """
     if torch.compiler.is_compiling():
@@ -41,6 +52,8 @@ def chunks(x: Tensor, elements: int) -> list[slice]:
     step = placement.at_once(x, CHUNK, DEVICE_CHUNK) // max(1, elements * x.dtype.itemsize)
     step = min(max(1, step), max(1, x.shape[0]))
     step = -(-x.shape[0] // max(1, -(-x.shape[0] // step))) or 1  # as many chunks, of about one size
+    more = -step % torch.get_num_threads() if x.is_cpu and x.dtype.itemsize >= 4 else 0
+    step += more if more <= step else 0
     return [slice(start, min(start + step, x.shape[0])) for start in range(0, x.shape[0], step)]
 
 

@@ -94,8 +94,9 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
                 torch.baddbmm(total, part, met, out=total)
     if totals is None:
         return x.new_zeros(outputs, inputs, *windows.kernel)
-    w = totals.sum(1).view(windows.kernel[0], outputs, *windows.kernel[1:], inputs)
-    return w.movedim((1, -1), (0, 1)).contiguous()
+    w = x.new_empty(outputs, *windows.kernel, inputs)
+    torch.sum(totals, 1, out=w.flatten(2).transpose(0, 1))
+    return w.movedim(-1, 1)
 
 
 def _rows(x: Tensor, windows: Windows) -> Iterator[tuple[slice, list[Tensor]]]:

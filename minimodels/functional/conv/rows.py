@@ -95,7 +95,7 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
             total += torch.bmm(columns.mT, theirs.permute(1, 2, 0)).sum(0).mT
             continue
         total += grouped_product(rows.mT, flat, None).mT if turned else grouped_product(flat, rows.mT, None)
-    return total.to(x.dtype).view(outputs, *windows.kernel, inputs).movedim(-1, 1).contiguous()
+    return total.to(x.dtype).view(outputs, *windows.kernel, inputs).movedim(-1, 1)  # whoever keeps it may turn it
 
 
 def col2im(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ...], windows: Windows) -> Tensor:
