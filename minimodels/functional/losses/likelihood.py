@@ -13,7 +13,7 @@ def against_distribution(
     """Weigh log-probabilities by distributions.
 
     Args:
-        log_p: log softmax(x), or what a caller of `nll_loss` gives for it.
+        log_p: log softmax(x).
         target: t, of the same shape.
         weight: w, one number per class, or None.
         classes: which dimension the classes are.
