@@ -25,7 +25,7 @@ class LSTMSettings(TrainingSettings):
         None, "what a text is cut into (default: characters for prose-or-code, else words)"
     )
     vocabulary: int = setting(20_000, "different tokens at most", at_least=1)
-    length: int = setting(200, "steps of the adding problem", at_least=2, at_most=1_000_000)
+    length: int = setting(200, "steps of the adding problem", at_least=2, at_most=10_000)
     layers: int | None = setting(None, "LSTM layers (default: 3; 1 for adding)", at_least=1)
     hidden: int = setting(128, "width of each LSTM layer", at_least=1)
     dropout: float | None = setting(None, "between layers (default: 0.5 for words, else 0)", at_least=0, at_most=1)

@@ -31,7 +31,9 @@ LARGEST = 2**63 - 1
 """The largest whole number that PyTorch can hold; no setting may be larger."""
 
 GREATEST = 1e30
-"""The largest of all other numbers: far below the end of float32 (3.4e38), where what is computed from it overflows."""
+SMALLEST = 1e-30
+"""The largest and the smallest of all other numbers but 0: far from the ends of float32 (3.4e38 and 1.2e-38), so that
+what is computed from them, or by dividing by them, is still a number."""
 
 COMPARISONS = {"at least": operator.ge, "above": operator.gt, "at most": operator.le, "below": operator.lt}
 
@@ -194,6 +196,8 @@ class Kind(NamedTuple):
         most = LARGEST if self.base is int else GREATEST
         if abs(number) > most:
             raise InputError(f"{where}: must be {f'at most {most}' if number > 0 else f'at least -{most}'}.")
+        if 0 < abs(number) < SMALLEST:
+            raise InputError(f"{where}: must be {SMALLEST} or more away from 0.")
         return number
 
     def _text(self, value: Any, where: str) -> Any:

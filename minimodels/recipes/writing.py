@@ -58,7 +58,7 @@ class WritingSettings(Settings):
     )
     repetition_penalty: float | None = setting(None, "above 1, what has occurred becomes less likely", above=0)
     num_beams: int = setting(1, "texts that beam search pursues side by side; 1 is none", at_least=1)
-    length_penalty: float = setting(1.0, "of beam search: above 0 it helps longer texts")
+    length_penalty: float = setting(1.0, "of beam search: above 0 it helps longer texts", at_least=-50, at_most=50)
     num_return_sequences: int = setting(1, "texts that are written", at_least=1)
     stop: str | None = setting(None, "the text ends where this is complete")
     seed: int | None = setting(None, "fixes what is drawn (default: another text each time)", at_least=0)

@@ -72,7 +72,7 @@ class Trainer(Steps):
         precision: of the forward pass: "float32", "bfloat16" or "float16" (with a gradient scaler).
         accumulate: batches in one step of the optimiser.
         clip_norm: greatest norm of the gradient; None leaves it alone.
-        callbacks: objects with some of the methods of `Callback`.
+        callbacks: objects with some of the methods of `Callback`, such as `ProgressBar`, without which it is silent.
         units: what the history is counted in: `EPOCHS`, or `STEPS` where an epoch is a number of steps and no more.
         ema_decay: β of an `ExponentialMovingAverage` of the weights, which is then what is measured, what predicts and
             what is saved; None for none.

@@ -76,7 +76,7 @@ class Steps:
         self._backward(group, looking)
         if self.clip_norm is not None:
             self.scaler.unscale_(optimizer)
-            trained = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            trained = (parameter for options in optimizer.param_groups for parameter in options["params"])
             norm = clip_grad_norm_(trained, self.clip_norm)
             if looking:
                 self._check_gradient(norm.item())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minimodels.errors import InputError
 from minimodels.recipes.flags import parse_settings
 from minimodels.recipes.runs import read_config, write_config
-from minimodels.recipes.settings import GREATEST, LARGEST, Settings, setting, settings
+from minimodels.recipes.settings import GREATEST, LARGEST, SMALLEST, Settings, setting, settings
 from minimodels.recipes.wording import flag
 
 
@@ -41,8 +41,8 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 paths = texts.map(Path).filter(lambda path: str(path).lower() != "none" and not str(path).startswith("-"))
 values = {
     "count": st.integers(1, LARGEST),
-    "rate": st.floats(0, GREATEST, exclude_min=True),
-    "share": st.floats(0, 1),
+    "rate": st.floats(SMALLEST, GREATEST),
+    "share": st.just(0.0) | st.floats(SMALLEST, 1),
     "name": texts,
     "place": paths,
     "kind": st.sampled_from(["digits", "mnist"]),
@@ -110,6 +110,7 @@ def test_defaults_yield_to_the_file_and_the_file_to_flags(
         ("--rate inf", "--rate inf: must be a finite number."),
         ("--rate 1e999", "--rate 1e999: must be a finite number."),
         ("--rate 1e300", "--rate 1e300: must be at most 1e+30."),
+        ("--rate 1e-300", "--rate 1e-300: must be 1e-30 or more away from 0."),
         ("--rate 0", "--rate 0: must be above 0."),
         ("--rate -0.1", "--rate -0.1: must be above 0."),
         ("--share 1.5", "--share 1.5: must be at most 1."),
