@@ -8,12 +8,12 @@ import torch
 
 from minimodels.checkpoint import States, load_model
 from minimodels.checkpoint.processes import shared
-from minimodels.files import write_json
+from minimodels.files import sweep, write_json
 from minimodels.inspection import report
 from minimodels.optim import WarmupCosineLR
 from minimodels.recipes.checks import check, compiler_explained, memory_explained
 from minimodels.recipes.plan import Plan
-from minimodels.recipes.runs import CHECKPOINTS, MODEL, check_free, guarded, locked, new_run, resumed_run
+from minimodels.recipes.runs import CHECKPOINTS, MODEL, PRETRAINED, check_free, guarded, locked, new_run, resumed_run
 from minimodels.recipes.summary import last_line, size, summarise
 from minimodels.recipes.training_settings import FREE, TrainingSettings
 from minimodels.training import (
@@ -102,7 +102,10 @@ def _opened(recipe: str, chosen: TrainingSettings, out: Path, stack: ExitStack) 
     if chosen.resume:
         check_free(out)  # before a lock is left in it
         stack.enter_context(locked(out))
-        return resumed_run(out, recipe, chosen, FREE)
+        folder = resumed_run(out, recipe, chosen, FREE)
+        for place in (folder, folder / PRETRAINED):
+            sweep(place, "")  # what a killed process left half-written, of any name: nobody else writes here now
+        return folder
     folder = new_run(out, recipe, chosen)
     stack.enter_context(locked(folder))
     return folder

@@ -116,6 +116,17 @@ def test_the_run_of_another_recipe(tmp_path: Path, capsys: pytest.CaptureFixture
     assert held(tmp_path) == before
 
 
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    trained(*SMALL, "--out", tmp_path)
+    before = held(tmp_path)
+    (tmp_path / "model").mkdir()
+    for left in (".curves.png.0123abcd.part", "model/.model.safetensors.4567cdef.part", ".metrics.csv.89abcdef.part"):
+        (tmp_path / left).touch()
+    (tmp_path / "mine.part").touch()
+    trained(*SMALL, "--out", tmp_path, "--resume")
+    assert held(tmp_path).keys() - before.keys() == {"mine.part"}
+
+
 @pytest.mark.parametrize(
     ("words", "was", "now"),
     [
