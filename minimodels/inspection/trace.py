@@ -1,10 +1,12 @@
 """Looking inside a model while it runs: record what a textbook would point at, or put something else in its place."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import get_ident
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -21,6 +23,7 @@ def trace(model: Module) -> Iterator[Trace]:
 
     A name is the module's path in the model, a slash, and the value's name where it is computed:
     "features.3/convolution.patches". Values are detached copies; the model keeps no trace of having been watched.
+    While it is watched, a model that was compiled runs uncompiled: a graph has no values to show.
 
     Args:
         model: the model to watch; it is to run in this thread.
@@ -103,12 +106,21 @@ def _heard(model: Module, listener: Callable[[str, Tensor], Tensor]) -> Iterator
         running[get_ident()].pop()
 
     hooks = []
-    for path, module in model.named_modules():
+    for wrapped, module in model.named_modules():
+        path = ".".join(part for part in wrapped.split(".") if part != "_orig_mod")  # what torch.compile puts around it
         hooks.append(module.register_forward_pre_hook(lambda _module, _inputs, path=path: enter(path), prepend=True))
         hooks.append(module.register_forward_hook(lambda *_: leave(), always_call=True))
     try:
-        with listening(lambda name, value: listener(f"{running[get_ident()][-1]}/{name}".removeprefix("/"), value)):
+        with (
+            _uncompiled(),
+            listening(lambda name, value: listener(f"{running[get_ident()][-1]}/{name}".removeprefix("/"), value)),
+        ):
             yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Let compiled functions run as they are written; where nothing was ever compiled, the compiler stays unloaded."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()

@@ -1,5 +1,6 @@
 """Looking inside: what is heard, under which name, and that nothing is left behind."""
 
+import copy
 import threading
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from minimodels.errors import InputError
 from minimodels.inspection.trace import patch, trace
 from minimodels.models import ConvNet
-from minimodels.nn import Conv2d, Sequential
+from minimodels.nn import Conv2d, MultiheadAttention, Sequential
+from minimodels.testing import assert_same
 
 
 def test_the_digit_network_by_name():
@@ -83,3 +85,35 @@ def test_depthwise_patches_are_seen_too():
         output = layer(images)
     assert values["convolution.patches"][0].shape == (2, 3 * 4, 9)
     torch.testing.assert_close(output, layer(images))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_compiled_model_shows_the_same_and_is_not_compiled_anew(in_place):
+    torch.compiler.reset()
+    graphs = []
+
+    def counting(graph, _inputs):
+        graphs.append(graph)
+        return graph
+
+    layer = MultiheadAttention(8, 2).eval()
+    x = torch.randn(5, 3, 8)
+    with trace(layer) as plain:
+        layer(x, x, x)
+    wanted = layer(x, x, x)[0]
+    compiled = copy.deepcopy(layer)
+    if in_place:
+        compiled.compile(backend=counting, fullgraph=True)
+    else:
+        compiled = torch.compile(compiled, backend=counting, fullgraph=True)
+    compiled(x, x, x)
+    with trace(compiled) as values:
+        compiled(x, x, x)
+    assert list(values) == list(plain)
+    for name, (value,) in plain.items():
+        assert_same(values[name][0], value, name)
+    with patch(compiled, {"attention.weights": torch.zeros_like}):
+        blind = compiled(x, x, x)[0]
+    assert_same(blind, layer.out_proj.bias.expand(5, 3, 8), "patched")
+    assert_same(compiled(x, x, x)[0], wanted, "compiled again")
+    assert len(graphs) == 1
