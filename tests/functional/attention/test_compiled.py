@@ -158,10 +158,10 @@ def test_autocast_within_compiled_code_and_around_it():
 
 
 def test_who_gets_the_definition_in_compiled_code(monkeypatch):
-    def chosen(x, mask=None, dropout_p=0.0):
+    def chosen(x, mask=None, dropout_p=0.0, band=None):
         found = []
         torch.compiler.reset()
-        torch.compile(lambda: found.append(choice.choose(x, x, x, mask, dropout_p)), backend="eager")()
+        torch.compile(lambda: found.append(choice.choose(x, x, x, mask, dropout_p, band)), backend="eager")()
         return found[0]
 
     x = noise(2, 3, 4, 2)
@@ -175,6 +175,10 @@ def test_who_gets_the_definition_in_compiled_code(monkeypatch):
     monkeypatch.setattr(choice, "KEPT", 2 * 3 * 4 * 4)
     assert chosen(x) == "compiled"  # nothing is differentiated
     assert chosen(x.requires_grad_()) == "definition"
+    assert chosen(x, band=Band()) == "definition"
+    monkeypatch.setattr(choice, "COMPILED", 2 * 3 * 4 * 4 - 1)
+    assert chosen(x, band=Band()) == "compiled"
+    assert chosen(x) == "definition"
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
