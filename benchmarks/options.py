@@ -1,6 +1,7 @@
 """The flags of the command line, and what they come to."""
 
 import argparse
+import math
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +14,9 @@ from minimodels.training.devices import find_device
 
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCE}
 MODES = ("eager", "compiled")
+
+MOST_THREADS = 1024
+"""PyTorch takes any number, and the process then dies without a word."""
 
 
 def parser(families: Iterable[str]) -> argparse.ArgumentParser:
@@ -62,6 +66,10 @@ def setting(options: argparse.Namespace) -> Setting:
         value = getattr(options, flag)
         if value is not None and value < 1:
             raise InputError(f"--{flag} {value}: give a number from 1 upwards.")
+    if options.threads is not None and options.threads > MOST_THREADS:
+        raise InputError(f"--threads {options.threads}: give at most {MOST_THREADS}.")
+    if options.min_time is not None and not 0 <= options.min_time < math.inf:
+        raise InputError(f"--min-time {options.min_time}: give a number of seconds from 0 upwards.")
     device = find_device(options.device)
     if options.tf32 and (device.type != "cuda" or options.dtype != "float32"):
         raise InputError("--tf32: it rounds float32 products on CUDA; give --device cuda and no other --dtype.")

@@ -89,9 +89,28 @@ def load(path: Path) -> dict[str, Any]:
     """
     with naming(path):
         record = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in ("family", "machine", "dtype", "cases") if key not in record]:
-            raise KeyError(missing[0])
+        for key, kind in KEYS.items():
+            if not isinstance(record[key], kind):
+                raise TypeError(f"{key} is no {kind.__name__}")
+        str(record["machine"]["slug"])
+        for entry in record["cases"]:
+            _look(entry)
     return dict(record)
+
+
+KEYS = {"family": str, "machine": dict, "dtype": str, "cases": list}
+"""What every record has."""
+
+
+def _look(entry: dict[str, Any]) -> None:
+    """See that a case has a name, and what is compared where it has two sides."""
+    str(entry["name"])
+    if "ours" in entry and "reference" in entry:
+        parts = [entry["ours"][key] for key in ("q1", "median", "q3")]
+        parts += [entry["reference"]["median"], entry["ratio"]]
+        str(entry["mode"])
+        if not all(isinstance(part, int | float) for part in parts):
+            raise TypeError(f"{entry['name']} has a time that is no number")
 
 
 @contextmanager

@@ -71,7 +71,21 @@ def test_the_command_line_compares(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "4 cases compared, 0 beyond the spread." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [None, "{}", "no JSON"])
+ABOUT = '"family": "conv", "machine": {"slug": "x"}, "dtype": "float32"'
+SIDES = '{"name": "a", "mode": "b", "ours": {"q1": 1, "median": 1, "q3": %s}, "reference": {}}'
+DAMAGED = [
+    None,
+    "{}",
+    "no JSON",
+    "null",
+    '"family machine dtype cases"',
+    '{"family": "conv", "machine": {}, "dtype": "float32", "cases": []}',
+    '{"family": "conv", "machine": [], "dtype": "float32", "cases": null}',
+    *(f'{{{ABOUT}, "cases": {cases}}}' for cases in ("{}", "[1]", f"[{SIDES % 1}]", f"[{SIDES % '[]'}]")),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_what_cannot_be_compared_with_is_named_first(
     content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
