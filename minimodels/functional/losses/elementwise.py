@@ -73,7 +73,13 @@ def elementwise_loss(
         losses = rule.definition(*_widened(operands))
         # Scaled before they are summed: the tangent of a sum times a number is of float64 in PyTorch 2.13.
         return reduced(losses if scale == 1 else losses * scale, reduction).to(input.dtype)
-    return apply(_PerElement, rule, reduction, scale, input, target, *(w.expand_as(input) for w in weights))
+    operands = (input, target, *(w.expand_as(input) for w in weights))
+    scale = scale / input.numel() if reduction == "mean" else scale
+    if torch.is_grad_enabled() and (input.requires_grad or target.requires_grad):
+        return apply(_PerElement, rule, reduction, scale, *operands)
+    return _value(
+        rule, reduction, scale, operands
+    )  # PyTorch 2.13 compiles a Function of this signature without its ctx
 
 
 def _hand_derived(input: Tensor, target: Tensor, *weights: Tensor) -> bool:
@@ -91,17 +97,9 @@ class _PerElement(Function):
 
     @staticmethod
     def forward(ctx: Any, rule: Rule, reduction: str, scale: float, *operands: Tensor) -> Tensor:
-        dtype = operands[0].dtype
-        if reduction == "mean":
-            scale = scale / operands[0].numel()
         ctx.save_for_backward(*operands)
         ctx.rule, ctx.scale = rule, scale
-        if reduction == "none":
-            value = rule.value(*_widened(operands), out=None)
-            return rounded(value if scale == 1 else value * scale, dtype)
-        sums = [rule.value(*piece, out=room).sum() for piece, room in _with_room(_pieces(*operands))]
-        total = sums[0] if len(sums) == 1 else torch.stack(sums).sum()
-        return rounded(scale * total, dtype)
+        return _value(rule, reduction, scale, operands)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -115,6 +113,17 @@ class _PerElement(Function):
             for slope, wanted in zip(slopes, ctx.needs_input_grad[3:5], strict=True)
         ]
         return None, None, None, *found, *[None] * (len(operands) - 2)
+
+
+def _value(rule: Rule, reduction: str, scale: float, operands: tuple[Tensor, ...]) -> Tensor:
+    """Compute the loss: of every element, or their sum times the scale."""
+    dtype = operands[0].dtype
+    if reduction == "none":
+        value = rule.value(*_widened(operands), out=None)
+        return rounded(value if scale == 1 else value * scale, dtype)
+    sums = [rule.value(*piece, out=room).sum() for piece, room in _with_room(_pieces(*operands))]
+    total = sums[0] if len(sums) == 1 else torch.stack(sums).sum()
+    return rounded(scale * total, dtype)
 
 
 def _scaled(slope: Formula, gradient: Tensor, operands: tuple[Tensor, ...]) -> Tensor:

@@ -58,3 +58,13 @@ def test_a_tangent_is_of_the_type_of_the_loss(name, reduction):
     sides = (getattr(f, name) for f in (F, torch.nn.functional))
     found, expected = (torch.func.jvp(lambda x, f=f: f(x, t, reduction=reduction), (x,), (tangent,)) for f in sides)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("recording", [True, False])
+def test_compiled_where_nobody_asks_for_a_gradient(name, recording):
+    x, t = torch.rand(2, 3, 4)
+    torch.compiler.reset()
+    compiled = torch.compile(getattr(F, name), backend="eager", fullgraph=True)
+    with torch.set_grad_enabled(recording):
+        torch.testing.assert_close(compiled(x, t), getattr(torch.nn.functional, name)(x, t))
