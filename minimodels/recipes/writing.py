@@ -24,7 +24,7 @@ from minimodels.text import GPT2Tokenizer, StreamingDecoder, Tokenizer, load_tok
 from minimodels.training import find_device
 from minimodels.training.progress import say
 
-PUBLISHED = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM"}
+PUBLISHED = {"gpt2": "GPT2LMHeadModel", "llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM"}
 """The model for each `model_type` of a published config.json."""
 
 TEMPERATURE = 0.8
@@ -122,7 +122,7 @@ def run(argv: Sequence[str]) -> list[str]:
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="a run folder, the folder of a published GPT-2 or Llama, or its name on the hub, such as gpt2",
+        help="a run folder, the folder of a published GPT-2, Llama or Mistral, or its name on the hub, such as gpt2",
     )
     add_flags(parser, WritingSettings)
     given = vars(parser.parse(argv))

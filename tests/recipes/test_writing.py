@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minimodels import GPT2Config, GPT2LMHeadModel
+from minimodels import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 from minimodels.cli import main
 from minimodels.errors import InputError
 from minimodels.recipes import writing
@@ -116,6 +116,14 @@ def test_a_folder_with_any_tokenizer_of_ours(tmp_path: Path, capsys: pytest.Capt
     text = generate(capsys, tmp_path, "--prompt", "ab", "--seed", 0)
     assert text.startswith("ab")
     assert set(text) <= set("abc\n")
+
+
+def test_every_model_that_reads_published_folders_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {"vocab_size": 3, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    config = MistralConfig(**sizes, num_attention_heads=2, num_key_value_heads=1, bos_token_id=None, eos_token_id=None)
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    CharTokenizer("abc").save_pretrained(tmp_path)
+    assert generate(capsys, tmp_path, "--prompt", "ab", "--max-new-tokens", 3, "--seed", 0).startswith("ab")
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # within PyTorch
