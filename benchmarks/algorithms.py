@@ -23,6 +23,8 @@ from minimodels.files import replacing
 
 MODES = ("forward", "forward + backward")
 ERRORS = (torch.float32, torch.bfloat16)
+ABREAST = 3
+"""Panels side by side in the chart: as many as a page is wide."""
 
 
 def run(setting: Setting, options: Namespace) -> Entries:
@@ -132,22 +134,32 @@ def _errors_table(entries: Entries) -> str:
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
-    """Draw everyone's speed as a part of torch's, a panel for each sweep and mode, a ring around what is chosen."""
+    """Draw everyone's speed as a part of torch's, a panel for each sweep and mode, a ring around what is chosen.
+
+    Args:
+        record: what `run` gave.
+        path: the PNG file.
+    """
     from matplotlib.figure import Figure
 
     entries = record["cases"]
     sweeps = list(dict.fromkeys(entry["sweep"] for entry in entries))
     names = [name for name in dict.fromkeys(n for e in entries for n in e["times"]) if name != "torch"]
-    figure = Figure(figsize=(3.5 * len(sweeps), 6.6), dpi=150, layout="constrained", facecolor="white")
-    axes = figure.subplots(len(MODES), len(sweeps), squeeze=False, sharey="row")
-    for (row, mode), (column, sweep) in itertools.product(enumerate(MODES), enumerate(sweeps)):
+    columns = min(ABREAST, len(sweeps))
+    rows = -(-len(sweeps) // columns) * len(MODES)
+    figure = Figure(figsize=(3.7 * columns, 2.9 * rows + 1), dpi=150, layout="constrained", facecolor="white")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey="row")
+    for spare in axes.flat[len(sweeps) * len(MODES) :]:
+        spare.set_axis_off()
+    for (number, sweep), (below, mode) in itertools.product(enumerate(sweeps), enumerate(MODES)):
         here = [entry for entry in entries if (entry["sweep"], entry["mode"]) == (sweep, mode)]
-        _panel(axes[row][column], here, names)
-        axes[row][column].set_title(f"{sweep}\n{mode}", loc="left", fontsize=9)
-        if column == 0:
-            axes[row][column].set_ylabel("speed, torch = 1", fontsize=9)
+        panel = axes[number // columns * len(MODES) + below][number % columns]
+        _panel(panel, here, names)
+        panel.set_title(f"{sweep}\n{mode}", loc="left", fontsize=9)
+        if number % columns == 0:
+            panel.set_ylabel("speed, torch = 1", fontsize=9)
     handles = {label: handle for a in axes.flat for handle, label in zip(*a.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
     machine = record["machine"]
     threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
     words = (

@@ -64,9 +64,10 @@ Written by `python -m benchmarks`, and anew by `python -m benchmarks --report`; 
 
 Both sides run in one process on the same inputs and weights, in turn, and their results are compared before anything
 is timed. A time is the median over the rounds, with the quartiles in brackets; the ratio is torch's time divided by
-ours, so that above 1 ours is the faster, with the quartiles of the ratio of single rounds; the error is the largest
-difference, relative to the largest element of torch's result. In 16-bit numbers and TF32 both sides round: there the
-error is ours / torch's, against torch's result in float32 from the same numbers.
+ours, so that above 1 ours is the faster, with the quartiles of the ratio of single rounds; "unsteady" where that of the
+medians is a tenth off the median of the rounds, as something else was running; the error is the largest difference,
+relative to the largest element of torch's result. In 16-bit numbers and TF32 both sides round: there the error is ours
+/ torch's, against torch's result in float32 from the same numbers.
 
 "Reached" is ours / torch's rate, in operations of the products (two a multiply-add, three times as many with the
 backward pass) or in bytes (operands read once, results written once), whichever bounds the case on this machine, and

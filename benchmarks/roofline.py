@@ -10,7 +10,7 @@ Communications of the ACM 52(4), 2009, doi:10.1145/1498765.1498785.
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import variant
+from benchmarks.records import plain_first, variant
 from benchmarks.tables import rate
 from minimodels.files import replacing
 
@@ -49,9 +49,9 @@ def points(record: Record, side: str) -> list[tuple[float, float]]:
 
 
 def drawable(records: list[Record]) -> dict[str, list[Record]]:
-    """Records with ceilings and points beneath them, by variant."""
+    """Records with ceilings and points beneath them, by variant, the plainest first."""
     found: dict[str, list[Record]] = {}
-    for record in records:
+    for record in plain_first(records):
         if "ceilings" in record["machine"] and points(record, "ours"):
             found.setdefault(variant(record), []).append(record)
     return found
@@ -67,10 +67,14 @@ def draw(records: list[Record], path: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = drawable(records)
-    figure = Figure(figsize=(5.2 * len(panels), 4.4), dpi=150, layout="constrained", facecolor="white")
-    for axes, (name, here) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    columns, rows = min(2, len(panels)), -(-len(panels) // 2)
+    figure = Figure(figsize=(5.2 * columns, 4.2 * rows + 0.2), dpi=150, layout="constrained", facecolor="white")
+    places = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
+    for (name, here), axes in zip(panels.items(), places, strict=False):
         _panel(axes, here)
         axes.set_title(name, loc="left", fontsize=9)
+    for axes in places:
+        axes.set_axis_off()
     figure.suptitle(f"{records[0]['machine']['name']}: every case under its roof", x=0.01, ha="left", fontsize=10)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

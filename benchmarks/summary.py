@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.records import variant
+from benchmarks.records import plain_first, variant
 from benchmarks.studies import STUDIES
 from benchmarks.tables import markdown
 from minimodels.files import replacing
@@ -27,10 +27,10 @@ def ratios(records: Iterable[Record], *, forward: bool = False) -> Ratios:
         forward: those of forward passes alone, not those in which the backward pass takes part or nothing passes.
 
     Returns:
-        The ratios by variant, float32 and what is not compiled first, and by family.
+        The ratios by variant, the plainest first, and by family.
     """
     found: Ratios = {}
-    for record in sorted(records, key=lambda r: ("compiled" in variant(r), "float32" not in variant(r), variant(r))):
+    for record in plain_first(records):
         study = STUDIES.get(record["family"])
         entries = [] if study and not study.counts else record["cases"]
         kept = [e["ratio"] for e in entries if "ratio" in e and (e["mode"] in FORWARD) == forward]

@@ -1,7 +1,11 @@
 """What every table is made of: a time with its spread, a line in the terminal, rows in Markdown, the facts of a run."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
+
+AGREEING = 0.1
+"""How far the logarithms of the ratio of medians and of the median of ratios may be apart."""
 
 
 def milliseconds(spread: dict[str, float]) -> str:
@@ -12,9 +16,10 @@ def milliseconds(spread: dict[str, float]) -> str:
 
 
 def ratio(entry: dict[str, Any]) -> str:
-    """The reference's time by ours, with the quartiles of single rounds."""
+    """The reference's time by ours, with the quartiles of single rounds, and a word where the two disagree."""
     rounds = entry["ratio_of_rounds"]
-    return f"{entry['ratio']:.2f} ({rounds['q1']:.2f} to {rounds['q3']:.2f})"
+    unsteady = abs(math.log(entry["ratio"] / rounds["median"])) > AGREEING
+    return f"{entry['ratio']:.2f} ({rounds['q1']:.2f} to {rounds['q3']:.2f}{', unsteady' if unsteady else ''})"
 
 
 def sentence(header: tuple[str, ...], cells: tuple[str, ...]) -> str:

@@ -12,8 +12,11 @@ from benchmarks import __main__ as command
 from benchmarks import options, report, roofline
 from benchmarks.cases import Setting, Study
 from benchmarks.comparison import compare, stored
-from benchmarks.records import load, record
+from benchmarks.records import load, plain_first, record, variant
+from benchmarks.roofline import drawable
 from benchmarks.rows import columns, row
+from benchmarks.summary import ratios
+from benchmarks.tables import ratio
 from minimodels.inspection.report import can_draw
 
 RESULTS = Path(report.__file__).parent / "results"
@@ -157,7 +160,7 @@ def test_a_roofline_is_drawn_for_each_machine(tmp_path: Path) -> None:
     report.save(kept | {"dtype": "bfloat16"}, tmp_path)
     assert (path.parent / "roofline.png").read_bytes().startswith(b"\x89PNG")
     assert "![rooflines](" in (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert list(roofline.drawable(stored(path.parent))) == ["bfloat16", "float32"]
+    assert list(roofline.drawable(stored(path.parent))) == ["float32", "bfloat16"]
 
 
 def test_variants_have_files_of_their_own(tmp_path: Path) -> None:
@@ -212,3 +215,20 @@ def test_only_some_cases_of_only_those_families_that_have_them(capsys: pytest.Ca
     assert command.main(["--only", "GELU(approximate=tanh)", "--tiny"]) == 0
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" ")[0] for line in lines] == ["activations", "case", *["GELU(approximate=tanh):"] * 2]
+
+
+def test_a_ratio_that_single_rounds_contradict_is_told() -> None:
+    rounds = {"q1": 0.9, "median": 1.0, "q3": 1.1}
+    assert ratio({"ratio": 1.05, "ratio_of_rounds": rounds}) == "1.05 (0.90 to 1.10)"
+    for contradicted in (0.8, 1.2):
+        assert ratio({"ratio": contradicted, "ratio_of_rounds": rounds}).endswith("1.10, unsteady)")
+
+
+def test_variants_stand_in_the_same_order_everywhere() -> None:
+    kinds = [("bfloat16", "compiled"), ("float32", "compiled"), ("bfloat16", None), ("float32", None)]
+    records = [made(1e-3) | {"dtype": dtype, "mode": mode} for dtype, mode in kinds]
+    order = ["float32", "bfloat16", "float32, compiled", "bfloat16, compiled"]
+    assert [variant(one) for one in plain_first(records)] == order
+    for one in records:
+        one["cases"][0] |= {"flops": 1.0, "bytes": 1.0}
+    assert list(drawable(records)) == list(ratios(records, forward=True)) == order

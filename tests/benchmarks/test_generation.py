@@ -41,7 +41,11 @@ def test_the_row_of_a_token_beside_a_peer() -> None:
         "ours": spread,
         "reference": spread,
     }
-    entry |= {"ratio": 1.0, "ratio_of_rounds": {"q1": 0.9, "q3": 1.1}, "reading": {**spread, "median": 0.01}}
+    entry |= {
+        "ratio": 1.0,
+        "ratio_of_rounds": {"q1": 0.9, "median": 1.0, "q3": 1.1},
+        "reading": {**spread, "median": 0.01},
+    }
     row = generation.row({**entry, "peak": {"ours": 3e6, "reference": 4e6}})
     assert row[4:6] == ("1.00 (0.90 to 1.10)", "400.0 / 400.0")
     assert row[7:] == ("50% / 50%", "3 / 4")

@@ -145,7 +145,7 @@ def test_the_cells_of_a_row():
     side = {"q1": 0.4, "median": 0.5, "q3": 0.6, "mfu": 0.25, "peak": 2_345_000_000}
     entry = {"name": "GPT-2", "mode": "step", "peer": "torch.nn 2", "items": 512, "flops": 512e9, "error": 1e-6}
     entry |= {"ours": side, "reference": side | {"median": 0.25, "mfu": 0.5}, "ratio": 0.5}
-    entry |= {"ratio_of_rounds": {"q1": 0.4, "q3": 0.6}, "losses": {"ours": 2.0, "reference": 2.0}}
+    entry |= {"ratio_of_rounds": {"q1": 0.4, "median": 0.5, "q3": 0.6}, "losses": {"ours": 2.0, "reference": 2.0}}
     cells = dict(zip(training.HEADER, training.row(entry), strict=True))
     assert cells["tokens a second"] == "1,024 / 2,048"
     assert (cells["GFLOP a token"], cells["MFU, %"]) == ("1", "25.0 / 50.0")
