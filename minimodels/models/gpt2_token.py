@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from minimodels.functional.activations.smooth import GELUS
 from minimodels.functional.attention import causal_attention, one_query
 from minimodels.functional.matmul import form_with_columns
 from minimodels.functional.norms import few, pieces
@@ -69,7 +70,7 @@ def gathered(blocks: Iterable[Module], kinds: Kinds, x: Tensor, cache: KeyValueC
 
     See: tests/models/test_gpt2.py.
     """
-    if type(cache) is not KeyValueCache or not unwatched(x, *cache.layers) or not called_plainly():
+    if type(cache) is not KeyValueCache or not unwatched(x) or not called_plainly():
         return []
     if x.shape[1] != 1 or not 0 < x.numel() <= FEW or x.shape[2] > pieces.LONG or x.dtype not in _WIDE:
         return []
@@ -112,7 +113,9 @@ def read(blocks: list[Block], x: Tensor, mask: Tensor | None, cache: KeyValueCac
 
 
 _WIDE = torch.float32, torch.float64
-_KNOWN = tuple(ACTIVATIONS.values())
+_TANH = GELUS["tanh"].unasked
+_ACTS: dict[int, Map] = {id(act): act for act in ACTIVATIONS.values()}
+_ACTS |= {id(ACTIVATIONS[name]): _TANH for name in ("gelu_new", "gelu_pytorch_tanh")}
 
 
 def _taken(block: Module, kinds: Kinds, rows: int, numbers: list[Tensor | None], forms: dict[Any, Any]) -> Block | None:
@@ -121,33 +124,41 @@ def _taken(block: Module, kinds: Kinds, rows: int, numbers: list[Tensor | None],
         return None
     parts: dict[str, Any] = block._modules  # PyTorch's own look-up of a name takes as long as an operation
     ln_1, attn, ln_2, mlp = parts["ln_1"], parts["attn"], parts["ln_2"], parts["mlp"]
-    if not untouched(attn, kinds.attention) or not untouched(mlp, kinds.mlp) or mlp.act not in _KNOWN:
+    act = _ACTS.get(id(mlp.act))
+    if act is None or attn.training or not untouched(attn, kinds.attention) or not untouched(mlp, kinds.mlp):
+        return None
+    if not untouched(ln_1, LayerNorm) or not untouched(ln_2, LayerNorm):
         return None
     inner, outer = attn._modules, mlp._modules
-    affine = inner["c_attn"], inner["c_proj"], outer["c_fc"], outer["c_proj"]
-    dropouts = inner["resid_dropout"], outer["dropout"]
-    if any(module.training for module in (attn, *dropouts)) or not all(
-        untouched(module, kind)
-        for kind, modules in ((LayerNorm, (ln_1, ln_2)), (kinds.affine, affine), (Dropout, dropouts))
-        for module in modules
-    ):
-        return None
-    norms = [_norm(module, numbers) for module in (ln_1, ln_2)]
-    c_attn, c_proj, c_fc, mlp_proj = (_product(module, rows, numbers, forms) for module in affine)
-    return Block(attn.layer, attn.heads, attn.scale, norms[0], c_attn, c_proj, norms[1], c_fc, mlp.act, mlp_proj)
+    for dropout in (inner["resid_dropout"], outer["dropout"]):
+        if dropout.training or not untouched(dropout, Dropout):
+            return None
+    maps = []
+    for affine in (inner["c_attn"], inner["c_proj"], outer["c_fc"], outer["c_proj"]):
+        if not untouched(affine, kinds.affine) or (map_ := _product(affine, rows, numbers, forms)) is None:
+            return None
+        maps.append(map_)
+    c_attn, c_proj, c_fc, mlp_proj = maps
+    norm_1, norm_2 = _norm(ln_1, numbers), _norm(ln_2, numbers)
+    return Block(attn.layer, attn.heads, attn.scale, norm_1, c_attn, c_proj, norm_2, c_fc, act, mlp_proj)
 
 
 def _norm(module: Any, numbers: list[Tensor | None]) -> Map:
-    weight, bias = (module._parameters[name] for name in ("weight", "bias"))
+    found = module._parameters
+    weight, bias = found.get("weight"), found.get("bias")
     numbers += weight, bias
     return partial(few.normalize, weight=weight, bias=bias, eps=module.eps)
 
 
-def _product(module: Any, rows: int, numbers: list[Tensor | None], forms: dict[Any, Any]) -> Map:
+def _product(module: Any, rows: int, numbers: list[Tensor | None], forms: dict[Any, Any]) -> Map | None:
     """The map x·W + b; weights that lie alike are multiplied alike, which is asked about once."""
-    w, b = (module._parameters[name] for name in ("weight", "bias"))
+    found = module._parameters
+    w, b = found.get("weight"), found.get("bias")
+    if w is None or b is None:
+        return None
     numbers += w, b
     kind = w.shape, w.stride()
-    if kind not in forms:
-        forms[kind] = form_with_columns(rows, w, b)
-    return partial(forms[kind], w=w, bias=b)
+    form = forms.get(kind)
+    if form is None:
+        form = forms[kind] = form_with_columns(rows, w, b)
+    return partial(form, w=w, bias=b)

@@ -346,6 +346,16 @@ def test_weights_of_another_kind_go_the_long_way():
         x = torch.ones(2, 1, 12, dtype=torch.float64)
         with torch.no_grad():
             assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, model.new_cache(2, 3)) == []
+    for part in ("ln_1", "attn.c_attn"):
+        model = small()
+        layer = model.transformer.h[0].get_submodule(part)
+        weight = layer.weight.detach()
+        del layer.weight
+        layer.weight = weight  # no parameter any more
+        assert not next_token(model)[2]
+    model = small()
+    model.transformer.h[0].mlp.c_fc.bias = None
+    assert not next_token(model)[2]
     model = small()
     assert gpt2_token.gathered(model.transformer.h, gpt2._KINDS, x, model.new_cache(2, 3)) == []  # a gradient
     with torch.no_grad():

@@ -76,6 +76,25 @@ class Curve:
             return apply(_Along, input, self, settings)
         return _forward(self, input, settings)
 
+    def unasked(self, x: Tensor) -> Tensor:
+        """Send every element through at once, where the caller has asked already what a call asks.
+
+        In a network that reads a token, between two products, the questions take as long as the curve.
+
+        Args:
+            x: a tensor on a CPU, of few numbers of 32 or 64 bits, that nobody differentiates, transforms or compiles.
+
+        Example:
+            >>> cube = Curve("cube", lambda x: x * x * x, lambda x: 3 * x * x)
+            >>> cube.unasked(torch.tensor([1.0, 2.0]))
+            tensor([1., 8.])
+        """
+        if self.into is None:
+            return self.formula(x)
+        y = torch.empty_like(x)
+        self.into(x, y)
+        return y
+
 
 def indicator(comparison: Callable[..., Any], x: Tensor, bound: float) -> Tensor:
     """Give 1 where a comparison holds and 0 elsewhere, as numbers of the input's own type.

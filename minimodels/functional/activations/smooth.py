@@ -40,9 +40,9 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         >>> gelu(torch.tensor([0.0, 1.0]))
         tensor([0.0000, 0.8413])
     """
-    if approximate not in _GELUS:
+    if approximate not in GELUS:
         raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
-    return _GELUS[approximate](input)
+    return GELUS[approximate](input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -203,7 +203,7 @@ def _mish_slope_into(x: Tensor, y: Tensor, spare: Tensor) -> None:
     y.add_(spare.mul_(x).mul_(x.sigmoid()))
 
 
-_GELUS = {
+GELUS = {
     "none": Curve("gelu", _gelu, _gelu_slope, _gelu_into, _gelu_slope_into),
     "tanh": Curve("gelu", _tanh_gelu, _tanh_gelu_slope, _tanh_gelu_into, _tanh_gelu_slope_into),
 }
