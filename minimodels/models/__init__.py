@@ -5,7 +5,7 @@ resnet           ResNet, a residual network in its small form
 lstm_classifier  LSTMClassifier, three LSTM layers and one answer; TextClassifier, the same for text
 char_lstm        CharLSTM, a language model of characters
 bigram           BigramLogistic, the baseline for texts
-gpt2             GPT2Model, GPT2LMHeadModel; gpt2_config: GPT2Config and the published sizes
+gpt2             GPT2Model, GPT2LMHeadModel; gpt2_config: GPT2Config and the published sizes; gpt2_token: its short road
 llama            LlamaModel, LlamaForCausalLM, MistralForCausalLM; llama_config: LlamaConfig, MistralConfig
 transformer      Seq2SeqTransformer, the encoder and decoder of "Attention is all you need"
 causal, outputs  what language models share: positions, masks, the loss; what they give back
