@@ -171,6 +171,24 @@ def test_chunks_have_as_many_images_for_every_thread(images, at_once, threads, w
         assert all((part.stop - part.start) % threads == 0 for part in cut[:-1])
 
 
+@given(case=convolutions(), chunk=st.sampled_from([1, 1 << 21]), few=st.sampled_from([0, 8]))
+def test_columns_of_16_bits(case, chunk, few):
+    """The bias is the weight of a constant, and the smaller factor of the kernel's gradient stands on the right."""
+    x, w, b, windows = case
+    operands = [t.detach().bfloat16() for t in (x, w, b)]
+    wide = [t.double().requires_grad_() for t in operands]
+    expected = definition.convolve(*wide, windows)
+    gradient = torch.randn_like(expected).bfloat16()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frame, "CHUNK", chunk)
+        patch.setattr(columns, "FEW", few)
+        y = columns.forward(*operands, windows)
+        carried = columns.weight_gradient(operands[0], gradient, windows)
+    for value, wanted in ((y, expected), (carried, torch.autograd.grad(expected, wide[1], gradient.double())[0])):
+        assert value.dtype is torch.bfloat16
+        assert (value - wanted).abs().max() <= 0.05 * (1 + wanted.abs().max())
+
+
 @given(case=convolutions(groups=1), uneven=st.integers(0, 2), chunk=st.sampled_from([1, 1 << 12, 1 << 21]))
 def test_rows_of_lines_are_the_same(case, uneven, chunk):
     x, w, b, windows = case
@@ -302,7 +320,7 @@ def test_flat_planes_and_lines_are_the_same(case, chunk):
 
 @given(
     case=convolutions(dims=2, depthwise=True),
-    places=st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1)]),
+    places=st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1), (4, 2)]),
     uneven=st.integers(0, 2),
     chunk=st.sampled_from([1, 1 << 10, 1 << 21]),
 )
