@@ -7,9 +7,9 @@ regression       mse_loss, l1_loss, smooth_l1_loss, huber_loss: numbers
 vocabulary       linear_cross_entropy: the last layer and its loss in one, whose scores are never whole
 
 What they share: `reduction` brings the losses of all places together, `elementwise` treats large tensors piece by
-piece, `truth` says what the right answers are, `likelihood` is the definition of a loss over classes, `surprise` the
-cross-entropy of large scores with its derivative, a few rows at a time, `chunked` that of scores which a layer makes in
-the same place, and `few` that of few scores, at a stroke.
+piece, `difference` holds the functions of x − t, `truth` says what the right answers are, `likelihood` is the
+definition of a loss over classes, `surprise` the cross-entropy of large scores with its derivative, a few rows at a
+time, `chunked` that of scores which a layer makes in the same place, and `few` that of few scores, at a stroke.
 """
 
 from minimodels.functional.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits

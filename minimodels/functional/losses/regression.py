@@ -1,15 +1,11 @@
 """Losses between numbers. All of them are functions of the difference alone: ℓ = ρ(x − t), ∂x = ρ′(x − t) = −∂t."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from minimodels.functional.losses.elementwise import Rule, elementwise_loss
+from minimodels.functional.losses.difference import ABSOLUTE, SQUARE, Even, huber, loss_of_difference
 from minimodels.functional.losses.reduction import chosen_reduction, reduced, warn_of_broadcasting
-from minimodels.functional.precision import accumulator, autocast_to_float32, common_dtype
-
-OfDifference = Callable[[Tensor], Tensor]
+from minimodels.functional.precision import autocast_to_float32, common_dtype
 
 
 def mse_loss(
@@ -53,8 +49,8 @@ def mse_loss(
     reduction = chosen_reduction(reduction, size_average, reduce)
     input, target = _real("mse", input, target)
     if weight is not None:
-        return _weighted(torch.square, input, target, weight, reduction)
-    return _loss_of_difference(torch.square, lambda d: d.mul_(d), lambda d: d, input, target, reduction, factor=2)
+        return _weighted(SQUARE, input, target, weight, reduction)
+    return loss_of_difference(SQUARE, input, target, reduction)
 
 
 def l1_loss(
@@ -147,15 +143,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     input, target = _real("smooth_l1", input, target)
-    return _loss_of_difference(
-        lambda d: _huber(d, beta),
-        lambda d: _huber_(d, beta),
-        lambda d: _clip_(d, beta),
-        input,
-        target,
-        reduction,
-        scale=1 / beta,
-    )
+    return loss_of_difference(huber(beta)._replace(scale=1 / beta), input, target, reduction)
 
 
 def huber_loss(
@@ -198,73 +186,22 @@ def huber_loss(
         raise RuntimeError(f"result type {common} can't be cast to the desired output type {input.dtype}")
     dtype = autocast_to_float32(input, input).dtype
     input, target = _real("huber", input, target)
-
-    def value(d: Tensor) -> Tensor:
-        return _huber(d, delta)
-
     if weight is not None:
         _check_weight(input, weight)
-        return reduced(value(input - target).to(dtype) * weight, reduction)
-    loss = _loss_of_difference(value, lambda d: _huber_(d, delta), lambda d: _clip_(d, delta), input, target, reduction)
-    return loss.to(dtype)
-
-
-def _huber(d: Tensor, delta: float) -> Tensor:
-    """With c the error clipped to ±δ, Huber's two branches are one: (d − ½c)·c."""
-    c = _corners_outside(d, delta) if d.requires_grad else d.clamp(-delta, delta)
-    return torch.sub(d, c, alpha=0.5) * c
-
-
-def _huber_(d: Tensor, delta: float) -> Tensor:
-    c = d.clamp(-delta, delta)
-    return d.sub_(c, alpha=0.5).mul_(c)
-
-
-def _clip_(d: Tensor, delta: float) -> Tensor:
-    return _corners_outside(d, delta) if d.requires_grad else d.clamp_(-delta, delta)
-
-
-def _corners_outside(d: Tensor, delta: float) -> Tensor:
-    """Clip so that at ±δ itself the derivative is that of outside, as PyTorch has it."""
-    return d.where(d.abs() < delta, delta * d.sign())
+        return reduced(huber(delta).value(input - target).to(dtype) * weight, reduction)
+    return loss_of_difference(huber(delta), input, target, reduction).to(dtype)
 
 
 def _absolute(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
     input, target = autocast_to_float32(input, input), autocast_to_float32(input, target)
     if weight is not None:
-        return _weighted(torch.abs, input, target, weight, reduction)
-    return _loss_of_difference(torch.abs, Tensor.abs_, Tensor.sign_, input, target, reduction)
+        return _weighted(ABSOLUTE, input, target, weight, reduction)
+    return loss_of_difference(ABSOLUTE, input, target, reduction)
 
 
-def _loss_of_difference(
-    value: OfDifference,
-    value_: OfDifference,
-    slope_: OfDifference,
-    input: Tensor,
-    target: Tensor,
-    reduction: str,
-    scale: float = 1.0,
-    factor: float = 1.0,
-) -> Tensor:
-    """Apply an even function, whose slope is then odd: ∂t = −ρ′(x − t) = ρ′(t − x). What ends in _ may write over d."""
-    plain = input.shape != target.shape or input.dtype != target.dtype or not input.is_floating_point()
-    if plain:
-        d = input - target
-        loss = reduced(value(d.to(accumulator(d.dtype))), reduction)
-        return (loss if scale == 1 else loss * scale).to(d.dtype.to_real())
-    rule = Rule(
-        definition=lambda x, t: value(x - t),
-        value=lambda x, t, out: value_(torch.sub(x, t, out=out)),
-        slope=lambda x, t, out: slope_(torch.sub(x, t, out=out)),
-        slope_by_target=lambda x, t, out: slope_(torch.sub(t, x, out=out)),
-        factor=factor,
-    )
-    return elementwise_loss(rule, reduction, input, target, scale=scale)
-
-
-def _weighted(value: OfDifference, input: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
+def _weighted(rho: Even, input: Tensor, target: Tensor, weight: Tensor, reduction: str) -> Tensor:
     _check_weight(input, weight)
-    return reduced(value(input - target) * weight, reduction, weight.sum())
+    return reduced(rho.value(input - target) * weight, reduction, weight.sum())
 
 
 def _check_weight(input: Tensor, weight: Tensor) -> None:
