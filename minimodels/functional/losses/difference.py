@@ -68,8 +68,9 @@ def loss_of_difference(rho: Even, input: Tensor, target: Tensor, reduction: str)
     plain = input.shape != target.shape or input.dtype != target.dtype or not input.is_floating_point()
     if plain:
         d = input - target
+        dtype = d.dtype.to_real() if d.is_complex() else d.dtype
         loss = reduced(rho.value(d.to(accumulator(d.dtype))), reduction)
-        return (loss if rho.scale == 1 else loss * rho.scale).to(d.dtype.to_real())
+        return (loss if rho.scale == 1 else loss * rho.scale).to(dtype)
     rule = Rule(
         definition=lambda x, t: rho.value(x - t),
         value=lambda x, t, out: rho.value_(torch.sub(x, t, out=out)),

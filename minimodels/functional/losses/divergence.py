@@ -49,7 +49,7 @@ def kl_div(
         tensor(0.6931)
     """
     legacy = size_average is not None or reduce is not None
-    if reduction == "mean" and not legacy:
+    if reduction == "mean" and not legacy and not torch.compiler.is_compiling():  # whose graph a warning breaks
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size. "
             "'batchmean' divides only by the batch size, and aligns with the KL div math definition.",

@@ -87,7 +87,7 @@ def warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
     Example:
         >>> warn_of_broadcasting(torch.zeros(3), torch.ones(3))
     """
-    if target.size() != input.size():
+    if target.size() != input.size() and not torch.compiler.is_compiling():  # whose graph a warning breaks
         warnings.warn(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). "
             "This will likely lead to incorrect results due to broadcasting. "

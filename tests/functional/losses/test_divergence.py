@@ -65,3 +65,12 @@ def test_types_that_meet():
     for a, b in ((torch.float32, torch.float64), (torch.float16, torch.float32)):
         x, t = torch.rand(3).to(a), torch.rand(3).to(b)
         torch.testing.assert_close(F.kl_div(x, t, reduction="none"), R.kl_div(x, t, reduction="none"))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("kl_div", (4, 3)), ("mse_loss", (1, 3))])
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_there_is_no_warning_and_no_break(name, shape):
+    x, t = torch.rand(4, 3), torch.rand(shape)
+    torch.compiler.reset()
+    compiled = torch.compile(getattr(F, name), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x, t), getattr(R, name)(x, t))
