@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from minimodels.errors import InputError, did_you_mean
 
+SMALLEST = 1e-30
+"""What float32 can divide scores by, and multiply them with, that are as large as a network's are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationConfig:
@@ -135,14 +138,21 @@ class GenerationConfig:
         if value is not None and not (isinstance(value, Real) and least <= float(value) <= most):
             raise InputError(f"{name} {value}: has to be {words}.")
 
+    def _check_divisor(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not SMALLEST <= value <= 1 / SMALLEST:
+            raise InputError(f"{name} {value}: scores divided by it are no numbers in float32; take 1e-30 to 1e30.")
+
     def _check_sampling(self) -> None:
         above_0, finite = math.nextafter(0, 1), sys.float_info.max
         greedy = "above 0; for the likeliest token always, use do_sample=False"
         self._check_number("temperature", above_0, finite, greedy)
+        self._check_divisor("temperature")
         self._check_number("top_p", above_0, 1, "above 0 and at most 1; 0.95 is a usual value")
         self._check_number("min_p", 0, 1, "from 0 to 1; 0.05 is a usual value")
         self._check_number("repetition_penalty", above_0, finite, "above 0; 1.2 is a usual value, 1 none at all")
-        self._check_number("length_penalty", -finite, finite, "a finite number")
+        self._check_divisor("repetition_penalty")
+        self._check_number("length_penalty", -50, 50, "a number from -50 to 50; 1 is the mean of a text's tokens")
 
     def _check_beams(self) -> None:
         if self.early_stopping not in (True, False, "never"):
