@@ -58,8 +58,6 @@ class ConvNet(nn.Module):
             nn.ReLU(),
             nn.Linear(64, classes),  # [N, classes]
         )
-        # Kernels lie as they are read, and neither they nor their gradients are turned at each step.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
 
     def forward(self, images: Tensor) -> Tensor:
         """Score every class.

@@ -7,7 +7,6 @@ the product as they are wanted.
 """
 
 import math
-import operator
 from collections.abc import Iterator
 
 import torch
@@ -123,20 +122,11 @@ def col2im(gradient: Tensor, w: Tensor, bias: Tensor | None, size: tuple[int, ..
         else:
             rows = product_into(buffer.take(flat.shape[1], kernels.shape[1]), flat[0], kernels[0]).unsqueeze(0)
         shares = rows.view(groups, -1, *counts, math.prod(windows.kernel), inputs).movedim(0, -2).unbind(-3)
-        for met, share in zip(_met(x[chunk].zero_(), counts, windows), shares, strict=True):  # [n, *counts, G, C/G]
-            met.add_(share)  # `+=` would copy it back onto itself
+        part = x[chunk].zero_()
+        for i, share in zip(windows.elements(), shares, strict=True):  # share: [n, *counts, G, C/G]
+            part[(slice(None), *windows.met_by(i, counts))].add_(share)  # `+=` would copy it back onto itself
     x = x[(slice(None), *windows.inside(size))].flatten(-2)
     return (x if bias is None else x.add_(bias)).movedim(-1, 1).to(gradient.dtype)
-
-
-def _met(x: Tensor, counts: tuple[int, ...], windows: Windows) -> list[Tensor]:
-    """See what each element of the kernel meets in padded channels-last images, [n, *counts, G, C/G]."""
-    batch, *spatial, group, channel = x.stride()
-    steps = (batch, *(stride * step for stride, step in zip(spatial, windows.stride, strict=True)), group, channel)
-    spaces = [stride * space for stride, space in zip(spatial, windows.dilation, strict=True)]
-    places = (x.storage_offset() + sum(map(operator.mul, i, spaces)) for i in windows.elements())
-    shape = (x.shape[0], *counts, *x.shape[-2:])
-    return [x.as_strided(shape, steps, place) for place in places]
 
 
 def all_rows(x: Tensor, windows: Windows) -> Tensor:
