@@ -157,8 +157,9 @@ def memory(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, T
         - query: [N, H, L, d]; key: [N, G, S, d]; value: [N, G, S, e]
         - Output: [N, H, L, e], and [N, G, H/G, L, 1] twice
     """
-    (samples, heads, queries, _), width = query.shape, value.shape[-1]
-    output = torch.empty_like(query) if width == query.shape[-1] else query.new_empty(samples, heads, queries, width)
+    (samples, heads, queries, depth), width = query.shape, value.shape[-1]
+    alike = width == depth and query.stride(-1) == 1
+    output = torch.empty_like(query) if alike else query.new_empty(samples, heads, queries, width)
     shape, dtype = (samples, key.shape[1], heads // key.shape[1], queries, 1), accumulator(query.dtype)
     return output, query.new_empty(shape, dtype=dtype), query.new_empty(shape, dtype=dtype)
 
