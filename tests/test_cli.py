@@ -299,7 +299,12 @@ def test_ctrl_c_while_pytorch_is_imported_is_one_sentence(door: list[str], tmp_p
     (tmp_path / "torch.py").write_text(SLOW_TORCH)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
     process = subprocess.Popen(
-        [sys.executable, *door, "cnn"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *door, "cnn"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell ignores in the background
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "importing\n"

@@ -148,7 +148,7 @@ def test_a_study_brings_its_own_run_table_and_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = Study(
-        run=lambda setting, options: [{"answer": 42, "tiny": setting.tiny, "repeats": options.repeats}],
+        run=lambda setting, options: [{"name": "a", "answer": 42, "tiny": setting.tiny}],
         table=lambda record: f"the answer is {record['cases'][0]['answer']}",
         draw=lambda record, path: path.write_bytes(b"picture"),
     )
@@ -159,7 +159,7 @@ def test_a_study_brings_its_own_run_table_and_picture(
     assert "did you mean question?" in capsys.readouterr().err
     folder = tmp_path / machine(torch.device("cpu"), 1)["slug"]
     stored = json.loads((folder / "question.json").read_text(encoding="utf-8"))
-    assert stored["cases"] == [{"answer": 42, "tiny": True, "repeats": 7}]
+    assert stored["cases"] == [{"name": "a", "answer": 42, "tiny": True}]
     (folder / "question.png").unlink()
     assert command.main(["--report", "--output", str(tmp_path)]) == 0
     assert (folder / "question.png").read_bytes() == b"picture"

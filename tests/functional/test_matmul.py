@@ -162,11 +162,12 @@ def test_a_form_is_chosen_once_as_each_time(faster, m, n, k, turned, data):
     a, w, bias = (data.draw(tensors(shape)).float() for shape in ((m, k), (k, n), (n,)))
     w, called = w.t().contiguous().t() if turned else w.contiguous(), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "onednn_is_faster", lambda: faster)
-        patch.setattr(matmul, "LARGE", 1)
+        for file in (matmul, onednn):
+            patch.setattr(file, "onednn_is_faster", lambda: faster)
+        patch.setattr(onednn, "LARGE", 1)
         patch.setattr(few_rows, "BEYOND_CACHE", 1)
         patch.setattr(few_rows, "LAYER", 2)
-        for file, name in ((few_rows, "in_layers"), (matmul, "_onednn"), (torch, "addmm")):
+        for file, name in ((few_rows, "in_layers"), (onednn, "multiply"), (torch, "addmm")):
             patch.setattr(file, name, heard(called, name, getattr(file, name)))
         found, known = form_with_columns(m, w, bias)(a, w, bias), called.copy()
         expected = product_with_columns(a, w, bias)
