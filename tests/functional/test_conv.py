@@ -318,6 +318,16 @@ def test_flat_planes_and_lines_are_the_same(case, chunk):
     torch.testing.assert_close(by_w, torch.autograd.grad(expected, leaves[1], gradient)[0], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("padding", [0, 1])
+def test_strips_keep_an_infinite_number_in_its_channel(padding):
+    x = torch.randn(2, 4, 14, 14)
+    x[0, 1, 0, 0] = torch.inf
+    windows = Windows((3, 3), (1, 1), ((padding, padding),) * 2, (1, 1), 4)
+    assert strips.serves(x, windows)
+    w = strips.weight_gradient(x, torch.ones(2, 4, 12 + 2 * padding, 12 + 2 * padding), windows)
+    assert w.flatten(1).isfinite().all(1).tolist() == [True, False, True, True]
+
+
 @given(
     case=convolutions(dims=2, depthwise=True),
     places=st.sampled_from([(1, 1), (2, 1), (2, 2), (3, 1), (4, 2)]),

@@ -74,12 +74,12 @@ def forward(x: Tensor, w: Tensor, bias: Tensor | None, windows: Windows) -> Tens
     start = None if bias is None else bias.view(channels, 1, each, 1).expand(-1, -1, -1, line).flatten(2)
     y, classes = x.new_empty(batch, channels, each, lines, line), above // windows.stride[0]
     for chunk, memory in _stacked(x, windows):
-        shape = (chunk.stop - chunk.start, batch * height // above, above * width)
+        shape = (chunk.stop - chunk.start, 1 + batch * height // above, above * width)
         for r in range(min(classes, lines)):
             strips = memory.as_strided(shape, (shape[1] * shape[2], shape[2], 1), r * windows.stride[0] * width)
             products = torch.bmm(strips, T[chunk]) if start is None else torch.baddbmm(start[chunk], strips, T[chunk])
             part = y[:, chunk, :, r::classes]
-            products = products.view(shape[0], batch, -1, each, line)[:, :, : part.shape[3]]
+            products = products[:, 1:].unflatten(1, (batch, -1)).unflatten(-1, (each, line))[:, :, : part.shape[3]]
             part.copy_(products.permute(1, 0, 3, 2, 4))
     return y.flatten(1, 2)
 
@@ -101,10 +101,11 @@ def weight_gradient(x: Tensor, gradient: Tensor, windows: Windows) -> Tensor:
     upstream = gradient.unflatten(1, (channels, -1))  # [N, C, O/C, lines, line]
     w = x.new_empty(channels, upstream.shape[2], above, reach)
     for chunk, memory in _stacked(x, windows):
-        number, rows = chunk.stop - chunk.start, x.shape[0] * height
-        turned = x.new_zeros(number, upstream.shape[2], line, x.shape[0], height)
-        turned[..., : stride * lines : stride] = upstream[:, chunk].permute(1, 2, 4, 0, 3)
-        turned = turned.view(number, -1, rows)
+        number, rows = chunk.stop - chunk.start, above + x.shape[0] * height
+        turned = x.new_zeros(number, upstream.shape[2], line, rows)
+        images = turned[..., above:].unflatten(-1, (x.shape[0], height))
+        images[..., : stride * lines : stride] = upstream[:, chunk].permute(1, 2, 4, 0, 3)
+        turned = turned.flatten(1, 2)
         for i in range(above):
             met = memory.as_strided((number, rows, width), (rows * width, width, 1), i * width)
             T = torch.bmm(turned, met).view(number, -1, line, width).mT
@@ -133,16 +134,19 @@ def _size(x: Tensor, windows: Windows) -> tuple[int, int]:
 
 
 def _stacked(x: Tensor, windows: Windows) -> Iterator[tuple[slice, Tensor]]:
-    """Stack the images of each channel, zeros around them, some channels at a time: which, and [C, N, height, width].
+    """Stack the images of each channel, zeros around them, some channels at a time: which, and the stacks.
 
-    They are a run of numbers, and behind it there are as many lines more as the kernel has, of zeros.
+    They are a run of numbers, [C, k₀ + N·height, width]. Before those of a channel, and behind the last, there are as
+    many lines of zeros as the kernel has: what is read beyond a channel is nothing of the next one, where a number may
+    be infinite.
     """
     height, width = _size(x, windows)
-    plane, memory = x.shape[0] * height * width, x.new_empty(0)
+    before = windows.kernel[0] * width
+    plane, memory = before + x.shape[0] * height * width, x.new_empty(0)
     for chunk in chunks(x.transpose(0, 1), plane):
         number = chunk.stop - chunk.start
         if memory.numel() == 0:
-            memory = x.new_zeros(number * plane + windows.kernel[0] * width)
-        frame = memory[: number * plane].view(number, x.shape[0], height, width)
+            memory = x.new_zeros(number * plane + before)
+        frame = memory[: number * plane].view(number, plane)[:, before:].unflatten(1, (x.shape[0], height, width))
         frame[(slice(None), slice(None), *windows.inside(x.shape[2:]))] = x[:, chunk].transpose(0, 1)
         yield chunk, memory
