@@ -82,12 +82,8 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, second: Tensor) -> tuple[Tensor, None, None, None]:
-        return (
-            (_total(second, ctx.spans) if steps_aside(second) else apply(_Total, second, ctx.spans)),
-            None,
-            None,
-            None,
-        )
+        third = _total(second, ctx.spans) if steps_aside(second) else apply(_Total, second, ctx.spans)
+        return third, None, None, None
 
 
 def _total(x: Tensor, spans: Spans) -> Tensor:

@@ -134,7 +134,7 @@ class Cut:
         if placement.launches(query):
             self.rows, self.columns = min(rows, DEVICE_ROWS), columns
         elif self.turned:
-            times = 1 if not self.rounds else 4 if self.band is None else 2 if columns > LONG else 1
+            times = self._times()
             self.rows, self.columns, tile = min(rows, times * KEYS), min(columns, QUERIES // times), BLOCK * threads
         else:
             fit = max(LEAST, most // columns)
@@ -142,6 +142,14 @@ class Cut:
         together = min(max(1, tile // (self.share * self.rows * self.columns)), self.samples * self.heads)
         self.together = max(together - together % threads, min(threads, self.samples * self.heads))
         self.step = self._step() if query.is_cpu and self.turned and self.rounds else 1
+
+    def _times(self) -> int:
+        """Say how many times as many keys a tile of the backward pass has, where a band does not hide most of them."""
+        if not self.rounds:
+            return 1
+        if self.band is None:
+            return 4
+        return 2 if self.sizes[1] > LONG else 1
 
     def _step(self) -> int:
         """Say how far apart the places are at which tiles of the backward pass may begin and end.
