@@ -63,7 +63,7 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     if _few_meet_many(a, b, bias):
         if b.is_contiguous() and a.shape[0] >= few_rows.FEW[0]:
             return few_rows.in_slices(a, b, bias)
-        if b.t().is_contiguous() and few_rows.repay_layers(a, b.t()):
+        if _in_layers(a, b.t()):
             return few_rows.in_layers(a, b.t(), bias)
     return torch.mm(a, b.t()) if bias is None else torch.addmm(bias, a, b.t())
 
@@ -121,8 +121,7 @@ def form_with_columns(rows: int, w: Tensor, bias: Tensor) -> Callable[..., Tenso
     a = w.new_empty(rows, w.shape[0])
     if rows > 1 and onednn.serves(a, w.t(), bias):
         return product_with_columns
-    layers = _few_meet_many(a, w.t(), bias) and w.is_contiguous() and few_rows.repay_layers(a, w)
-    return few_rows.in_layers if layers else _whole_with_columns
+    return few_rows.in_layers if _few_meet_many(a, w.t(), bias) and _in_layers(a, w) else _whole_with_columns
 
 
 def _whole_with_columns(a: Tensor, w: Tensor, bias: Tensor) -> Tensor:
@@ -313,6 +312,11 @@ def _few_meet_many(a: Tensor, b: Tensor, bias: Tensor | None) -> bool:
         and are_plain(a, b, bias)
         and not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (a, b, bias)))
     )
+
+
+def _in_layers(a: Tensor, w: Tensor) -> bool:
+    """Say whether few rows meet a matrix with one column an output in layers of its dense rows."""
+    return w.is_contiguous() and few_rows.repay_layers(a, w)
 
 
 class _Product(torch.autograd.Function):

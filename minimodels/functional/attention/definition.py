@@ -153,8 +153,9 @@ def by_autograd(
     mask: Tensor | None,
     band: Band | None,
     scale: float,
-    gradient: Tensor,
+    gradient: Tensor | None,
     kept: Tensor | None = None,
+    by_weights: Tensor | None = None,
 ) -> tuple[Tensor | None, ...]:
     """Differentiate the definition: for second derivatives, and for gradients that come in batches.
 
@@ -164,8 +165,9 @@ def by_autograd(
         mask: booleans, or numbers that are added.
         band: what a query may see by its place.
         scale: what the products are multiplied by.
-        gradient: of the output.
+        gradient: of the output; None where there is none.
         kept: what dropout multiplied the weights by.
+        by_weights: gradient of the weights, where they were handed out.
     """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -176,6 +178,7 @@ def by_autograd(
         key, value = (t.repeat_interleave(share, 1) for t in (key, value))
         y, weights = attention_and_weights(query, key, value, mask, scale)
         y = y if kept is None else (weights * kept.to(weights.dtype)) @ value
+        ends, above = zip(*((t, g) for t, g in ((y, gradient), (weights, by_weights)) if g is not None), strict=True)
         sources = [t for t, want in zip(operands, wanted, strict=True) if want]
-        found = iter(torch.autograd.grad(y, sources, gradient, create_graph=create_graph))
+        found = iter(torch.autograd.grad(ends, sources, above, create_graph=create_graph, allow_unused=True))
     return tuple(next(found) if want else None for want in wanted)

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from minimodels.functional.attention.cutting import BLOCK, Cut
-from minimodels.functional.attention.definition import attention_and_weights
-from minimodels.functional.attention.masks import Band, combine_masks
+from minimodels.functional.attention.definition import by_autograd
+from minimodels.functional.attention.masks import Band
 from minimodels.functional.attention.tile import Step, steps
 from minimodels.functional.attention.tiles import forward
 from minimodels.functional.matmul import batched_product, product_dtype
@@ -81,7 +81,8 @@ class _Weighted(torch.autograd.Function):
         by_output, by_weights = gradients
         if torch.is_grad_enabled() or steps_aside(*(t for t in gradients if t is not None)):
             wanted = ctx.needs_input_grad[:3]
-            found = _by_autograd(wanted, (query, key, value), mask, ctx.band, ctx.scale, gradients)
+            operands = query, key, value
+            found = by_autograd(wanted, operands, mask, ctx.band, ctx.scale, by_output, by_weights=by_weights)
         else:
             by_output = torch.zeros_like(output) if by_output is None else by_output
             found = _derivative(query, key, value, ctx.scale, output, weights, by_output, by_weights)
@@ -166,28 +167,3 @@ def _place(product: Tensor, scale: float, place: Tensor) -> None:
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     """Sum the products of two tensors' rows, in the type of sums."""
     return (a.to(accumulator(a.dtype)) * b).sum(-1, keepdim=True)
-
-
-def _by_autograd(
-    wanted: tuple[bool, ...],
-    operands: tuple[Tensor, Tensor, Tensor],
-    mask: Tensor | None,
-    band: Band | None,
-    scale: float,
-    gradients: tuple[Tensor | None, ...],
-) -> tuple[Tensor | None, ...]:
-    """Differentiate the definition: for second derivatives, and for gradients that come in batches."""
-    create_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        query, key, value = operands
-        if band is not None:
-            mask = combine_masks(band.mask(query.shape[2], key.shape[2], query.device), mask)
-        key, value = (t.repeat_interleave(query.shape[1] // key.shape[1], 1) for t in (key, value))
-        found = attention_and_weights(query, key, value, mask, scale)
-        pairs = [(t, g) for t, g in zip(found, gradients, strict=True) if g is not None]
-        sources = [t for t, want in zip(operands, wanted, strict=True) if want]
-        results = torch.autograd.grad(
-            [t for t, _ in pairs], sources, [g for _, g in pairs], create_graph=create_graph, allow_unused=True
-        )
-    each = iter(results)
-    return tuple(next(each) if want else None for want in wanted)
